@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What corelane counts: one table, from which the Prometheus text, the JSON of
+ * /stats, `corelane status` and the dashboard are all printed.
+ *
+ * A worker counts in a private `struct stats` of its own (an increment of
+ * ordinary memory) and publishes a copy into its slot of the shared region ten
+ * times a second; workers/shared.h says how.  A reader sees a `struct
+ * stats_view`: one row per live worker and the totals, in which the counters
+ * of workers that are gone stay included, so that no total ever falls.
+ *
+ *	struct stats *s = server_stats(srv);
+ *	s->requests++;
+ *	histogram_add(&s->request_time, us, 1);
+ *
+ * Here: what is counted and how it is printed.  Not here: where it lives.
+ * Context: one writer per struct; printing works on a private copy.
+ */
+#ifndef CORELANE_COMMON_STATS_H
+#define CORELANE_COMMON_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/histogram.h"
+
+/*
+ * X(field, family, labels, unit or "", help)
+ *
+ * `family` is the Prometheus name without the "corelane_" in front and the
+ * "_total" behind; fields of one family stand together and differ in their
+ * labels.  The JSON key is the field's name.
+ */
+#define STATS_COUNTERS(X)                                                      \
+	X(connections, connections, "", "connections accepted")                \
+	X(connections_refused, connections_refused, "",                        \
+	    "connections closed at accept because a limit was reached")        \
+	X(accept_errors, accept_errors, "",                                    \
+	    "accepts that failed (file descriptors, memory)")                  \
+	X(requests, requests, "", "HTTP requests answered")                    \
+	X(responses_1xx, responses, "code=\"1xx\"", "HTTP responses by class") \
+	X(responses_2xx, responses, "code=\"2xx\"", "HTTP responses by class") \
+	X(responses_3xx, responses, "code=\"3xx\"", "HTTP responses by class") \
+	X(responses_4xx, responses, "code=\"4xx\"", "HTTP responses by class") \
+	X(responses_5xx, responses, "code=\"5xx\"", "HTTP responses by class") \
+	X(requests_malformed, requests_malformed, "",                          \
+	    "requests refused because of their syntax or framing")             \
+	X(requests_aborted, requests_aborted, "",                              \
+	    "requests whose client went away before the answer was complete")  \
+	X(handler_errors, handler_errors, "",                                  \
+	    "handlers that failed, answered with a 500")                       \
+	X(timeouts_head, timeouts, "phase=\"head\"", "timeouts by phase")      \
+	X(timeouts_body, timeouts, "phase=\"body\"", "timeouts by phase")      \
+	X(timeouts_write, timeouts, "phase=\"write\"", "timeouts by phase")    \
+	X(timeouts_idle, timeouts, "phase=\"idle\"", "timeouts by phase")      \
+	X(timeouts_request, timeouts, "phase=\"request\"",                     \
+	    "timeouts by phase")                                               \
+	X(bodies_spilled, bodies_spilled, "",                                  \
+	    "request bodies moved to a temporary file")                        \
+	X(bytes_in, received_bytes, "", "bytes received from clients")         \
+	X(bytes_out, sent_bytes, "", "bytes sent to clients")                  \
+	X(tcp_messages, tcp_messages, "",                                      \
+	    "reads answered on raw TCP listeners")                             \
+	X(log_dropped, log_lines_dropped, "",                                  \
+	    "log lines dropped because they could not be written")             \
+	X(memory_errors, memory_errors, "",                                    \
+	    "requests or connections given up for want of memory")
+
+#define STATS_GAUGES(X)                                                        \
+	X(connections_active, connections_open, "protocol=\"http\"",           \
+	    "open connections")                                                \
+	X(tcp_active, connections_open, "protocol=\"tcp\"",                    \
+	    "open connections")                                                \
+	X(connections_idle, connections_idle, "",                              \
+	    "HTTP connections waiting for a request")                          \
+	X(requests_active, requests_in_flight, "",                             \
+	    "requests being answered")                                         \
+	X(memory_bytes, worker_memory_bytes, "",                               \
+	    "resident memory of the worker")                                   \
+	X(cpu_ms, worker_cpu_milliseconds, "",                                 \
+	    "processor time the worker has used")
+
+#define STATS_HISTOGRAMS(X)                                                    \
+	X(request_time, request_duration_seconds,                              \
+	    "from the first byte of a request to its last byte handed to the " \
+	    "kernel")                                                          \
+	X(turn_time, loop_turn_seconds,                                        \
+	    "one turn of the event loop: how long anything may have waited")
+
+struct stats {
+#define X(field, family, labels, help) uint64_t field;
+	STATS_COUNTERS(X)
+	STATS_GAUGES(X)
+#undef X
+#define X(field, family, help) struct histogram field;
+	STATS_HISTOGRAMS(X)
+#undef X
+};
+
+enum worker_state {
+	WORKER_NONE,		/* the slot is free */
+	WORKER_STARTING,
+	WORKER_SERVING,
+	WORKER_DRAINING,
+	WORKER_DEAD		/* between its death and its replacement */
+};
+
+const char *worker_state_name(enum worker_state state);
+
+/* One worker as a reader sees it. */
+struct stats_worker {
+	unsigned index;			/* its number: "worker 3" */
+	unsigned generation;		/* which configuration it runs */
+	pid_t pid;
+	enum worker_state state;
+	int cpu;			/* pinned to, or -1 */
+	int64_t started_real_ms;
+	uint64_t heartbeat_age_ms;
+	uint64_t restarts;		/* of this index since the start */
+	struct stats stats;
+};
+
+/* The whole server as a reader sees it. */
+struct stats_view {
+	pid_t supervisor_pid;
+	unsigned generation;
+	int64_t started_real_ms;
+	uint64_t uptime_ms;
+	uint64_t reloads;		/* that succeeded */
+	uint64_t reloads_failed;
+	int64_t reload_real_ms;		/* the last one; 0: none yet */
+	bool reload_ok;			/* how the last one ended; true: none yet */
+	uint64_t crashes;		/* workers that died of themselves */
+	uint64_t stalls;		/* workers killed by the watchdog */
+	uint64_t lock_repairs;		/* rwlocks re-made after a death */
+	unsigned workers_wanted;
+	bool draining;			/* the whole server is stopping */
+	struct stats total;		/* live workers and retired ones */
+	size_t worker_count;
+	struct stats_worker *workers;	/* owned; by index, then generation */
+};
+
+/* Frees what the view owns, not the view. */
+void stats_view_done(struct stats_view *view);
+
+/* into += from: counters, gauges and histograms alike. */
+void stats_merge(struct stats *into, const struct stats *from);
+
+/* into += from, but without the gauges: a dead worker has no connections. */
+void stats_retire(struct stats *into, const struct stats *from);
+
+/*
+ * Prints the view: Prometheus text format 0.0.4, or OpenMetrics 1.0 with its
+ * "# EOF"; the JSON of /stats and `status --json`; the table of `corelane
+ * status`.  Check buf_failed(out).
+ */
+void stats_print_prometheus(const struct stats_view *view, bool openmetrics,
+    struct buf *out);
+void stats_print_json(const struct stats_view *view, struct buf *out);
+void stats_print_table(const struct stats_view *view, struct buf *out);
+
+#endif
