@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""format.py [--fix] FILE...
+
+Holds C files to .clang-format, as far as that is a matter of taste alone:
+where a long statement is broken is its author's choice.  So both sides are
+compared by logical lines, in which continuation lines are joined; and what
+clang-format 14 knows no option to leave alone (the place of the comment behind
+a line, the lines of a macro, an enum on several lines) is replaced by
+placeholders of one line each before it looks, and put back behind it.
+
+Also: no line is longer than 80 columns, with tabs of 8, or ends in a blank;
+code is indented by tabs, its continuation lines by 4 blanks more.
+
+Prints what would be changed; --fix changes it.
+"""
+
+import difflib
+import re
+import subprocess
+import sys
+
+COLUMNS = 80
+TRAILING = re.compile(r"^(?P<code>.*\S)(?P<comment>[ \t]+/\*.*\*/)$")
+PLACEHOLDER = re.compile(r"[ \t]*//@(\d+)$")
+MACRO_LINE = re.compile(r"^#pragma keep (\d+)$")
+TABLE_USE = re.compile(r"^\s*[A-Z][A-Z0-9_]*\([A-Za-z0-9_]*\)$")
+INDENT = re.compile(r"\t*(    )?(\S|$)")
+OPEN_END = re.compile(r"(,|\(|\{|&&|\|\||[?=+|]|\s[-*&<>:])$")
+ENUM_OPEN = re.compile(r"\benum\b[^;()]*\{$")
+
+
+def shield(lines):
+    """Returns the lines with placeholders, and what each stands for."""
+    kept, out = [], []
+    in_macro = in_comment = False
+
+    def keep(text):
+        kept.append(text)
+        return len(kept) - 1
+
+    for line in lines:
+        if in_macro or (not in_comment and line.startswith("#define")):
+            out.append(f"#pragma keep {keep(line)}")
+            in_macro = line.endswith("\\")
+            continue
+        match = TRAILING.match(line)
+        if in_comment:
+            out.append(line)
+        elif TABLE_USE.match(line):
+            out.append(f"//@{keep(line)}")
+        elif match and "/*" not in match["code"] and not match["code"].isspace():
+            out.append(f"{match['code']} //@{keep(match['comment'])}")
+        elif ENUM_OPEN.search(line):
+            out.append(f"{line} //@{keep('')}")
+        else:
+            out.append(line)
+        last_open, last_close = line.rfind("/*"), line.rfind("*/")
+        if last_open != -1 or last_close != -1:
+            in_comment = last_open > last_close
+    return out, kept
+
+
+def unshield(lines, kept):
+    out = []
+    for line in lines:
+        macro = MACRO_LINE.match(line)
+        comment = PLACEHOLDER.search(line)
+        if macro:
+            out.append(kept[int(macro[1])])
+        elif comment:
+            # A line of its own was one: it keeps the indentation it had.
+            code = line[:comment.start()]
+            out.append(code + kept[int(comment[1])])
+        else:
+            out.append(line)
+    return out
+
+
+def format_lines(path, lines):
+    shielded, kept = shield(lines)
+    done = subprocess.run(
+        ["clang-format", f"--assume-filename={path}"],
+        input="\n".join(shielded) + "\n", capture_output=True, text=True,
+        check=True)
+    return unshield(done.stdout.splitlines(), kept)
+
+
+def strip_comment(line):
+    match = TRAILING.match(line)
+    return match["code"] if match and "/*" not in match["code"] else line
+
+
+def logical(lines):
+    """[(text, first, end)]: continuation lines joined to what they continue."""
+    joined = []
+    for number, line in enumerate(lines):
+        code = strip_comment(line).strip()
+        blanks = re.match(r"\t* +[^ *]", line)
+        follows = joined and joined[-1][0] and (
+            blanks or OPEN_END.search(joined[-1][0]))
+        if code and follows and not code.startswith(("#", "/*")):
+            text, first, _ = joined[-1]
+            glue = "" if text.endswith(("(", "{")) else " "
+            joined[-1] = (text + glue + code, first, number + 1)
+        else:
+            joined.append((code, number, number + 1))
+    return joined
+
+
+def settle(lines, wanted):
+    """`lines` with what differs from `wanted` taken from there."""
+    ours, theirs = logical(lines), logical(wanted)
+    matcher = difflib.SequenceMatcher(
+        None, [text for text, *_ in ours], [text for text, *_ in theirs], False)
+    out = []
+    for verb, a, a_end, b, b_end in matcher.get_opcodes():
+        side, source, i, end = (ours, lines, a, a_end) if verb == "equal" else (
+            theirs, wanted, b, b_end)
+        for _, first, last in side[i:end]:
+            out += source[first:last]
+    return out
+
+
+def line_problems(path, lines):
+    in_comment = in_macro = False
+    for number, line in enumerate(lines, 1):
+        if len(line.expandtabs(8)) > COLUMNS:
+            yield f"{path}:{number}: longer than {COLUMNS} columns"
+        if line != line.rstrip():
+            yield f"{path}:{number}: ends in a blank"
+        if not (in_comment or in_macro or INDENT.match(line)):
+            yield f"{path}:{number}: not indented by tabs, or tabs and 4 blanks"
+        in_macro = line.endswith("\\")
+        last_open, last_close = line.rfind("/*"), line.rfind("*/")
+        if last_open != -1 or last_close != -1:
+            in_comment = last_open > last_close
+
+
+def main():
+    arguments = sys.argv[1:]
+    fix = arguments[:1] == ["--fix"]
+    bad = False
+    for path in arguments[fix:]:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        wanted = settle(lines, format_lines(path, lines))
+        if fix and wanted != lines:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("\n".join(wanted) + "\n")
+            lines = wanted
+        diff = difflib.unified_diff(lines, wanted, path, "as it should be",
+                                    lineterm="", n=1)
+        for message in (*line_problems(path, lines), *diff):
+            print(message)
+            bad = True
+    sys.exit(bad)
+
+
+if __name__ == "__main__":
+    main()
