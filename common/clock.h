@@ -18,6 +18,8 @@
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", without the NUL. */
 #define CLOCK_DATE_BYTES 29
+/* "1994-11-06T08:49:37.123Z", without the NUL. */
+#define CLOCK_ISO_BYTES 24
 
 struct clock {
 	uint64_t mono_ns;	/* CLOCK_MONOTONIC */
@@ -34,6 +36,10 @@ int64_t clock_now_real_ms(void);	/* since the epoch, milliseconds */
 
 /* Writes the IMF-fixdate of `t` and a NUL: CLOCK_DATE_BYTES + 1 bytes. */
 void clock_format_date(int64_t t, char *out);
+
+/* Writes milliseconds since the epoch as RFC 3339 in UTC, for logs and JSON, and
+ * a NUL: CLOCK_ISO_BYTES + 1 bytes. */
+void clock_format_iso(int64_t real_ms, char *out);
 
 /* Reads an HTTP date in any of the three forms of RFC 9110 5.6.7.  Returns the
  * seconds since the epoch, or -1. */

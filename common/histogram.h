@@ -8,7 +8,8 @@
  *	bucket:   0 .. 255      one per microsecond
  *	then      128 per power of two: 256..511 in steps of 2, ...
  *
- * A longer value counts in the last bucket; `sum_us` stays exact.
+ * A longer value counts in the last bucket, which has no upper end; `sum_us`
+ * stays exact.
  *
  * Context: one writer per histogram; copying is the reader's business.
  */
@@ -25,7 +26,7 @@ struct histogram {
 	uint64_t count;
 	uint64_t sum_us;
 	uint64_t max_us;
-	uint32_t bucket[HISTOGRAM_BUCKETS];
+	uint64_t bucket[HISTOGRAM_BUCKETS];	/* 2^32 is a few hours' work */
 };
 
 /* Counts `n` values of `us` microseconds. */
@@ -34,7 +35,8 @@ void histogram_add(struct histogram *h, uint64_t us, uint32_t n);
 /* into += from, from untouched. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* The bucket of a value, and the largest value that a bucket holds. */
+/* The bucket of a value, and the largest value that a bucket holds
+ * (UINT64_MAX for the last). */
 unsigned histogram_index(uint64_t us);
 uint64_t histogram_upper_us(unsigned index);
 
@@ -42,7 +44,8 @@ uint64_t histogram_upper_us(unsigned index);
  * pass: the upper end of its bucket, at most max_us; 0 when it is empty. */
 uint64_t histogram_quantile_us(const struct histogram *h, double q);
 
-/* How many values are at most `us`: what a Prometheus bucket asks. */
+/* How many values are at most `us`, to the precision of its bucket, which is
+ * counted in whole: what a Prometheus bucket asks. */
 uint64_t histogram_count_below(const struct histogram *h, uint64_t us);
 
 #endif

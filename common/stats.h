@@ -28,7 +28,7 @@
 #include "common/histogram.h"
 
 /*
- * X(field, family, labels, unit or "", help)
+ * X(field, family, labels, help)
  *
  * `family` is the Prometheus name without the "corelane_" in front and the
  * "_total" behind; fields of one family stand together and differ in their

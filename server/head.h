@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/arena.h"
 #include "common/str.h"
 #include "config/config.h"
 #include "server/http.h"
@@ -122,5 +123,9 @@ struct str head_find_field(const struct head *h, struct str name);
  * brought them.
  */
 struct head *head_copy(const struct head *h, struct arena *a);
+
+/* Makes every slice of `h` that points into `from` point to the same place of a
+ * copy of those bytes at `to`. */
+void head_rebase(struct head *h, struct str from, const char *to);
 
 #endif

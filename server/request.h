@@ -32,6 +32,8 @@
 
 #include "common/arena.h"
 #include "common/bytes.h"
+#include "common/wheel.h"
+#include "server/body.h"
 #include "server/head.h"
 
 struct conn;
@@ -53,10 +55,9 @@ enum request_phase {
 	PHASE_BEFORE,
 	PHASE_BODY,
 	PHASE_HANDLE,
-	PHASE_PENDING,
 	PHASE_AFTER,
-	PHASE_SEND,
-	PHASE_DONE
+	PHASE_PENDING,		/* these two are left from outside */
+	PHASE_SEND
 };
 
 /* --- the response -------------------------------------------------------- */
@@ -97,6 +98,7 @@ struct response_field {
 #define RESPONSE_FIELDS_INLINE 20
 
 struct response {
+	/* Set to 0 with the request, but for the inline fields. */
 	int status;			/* 0: not answered yet */
 	enum content_kind kind;
 	uint64_t length;
@@ -110,6 +112,7 @@ struct response {
 	};
 	struct response_field *fields;	/* inline_fields, or in the arena */
 	uint16_t field_count, field_cap;
+	uint16_t field_base;		/* those of `before` hooks: kept */
 	bool close;			/* the connection ends with it */
 	bool is_error;			/* content is made from status and reason */
 	const char *reason;		/* literal, for the log and error content */
@@ -126,32 +129,51 @@ struct body {
 	bool is_whole;
 };
 
-/*
- * The log's view of time and size; what request_time counts.
- */
 struct request {
 	struct conn *conn;
 	struct server *srv;
 	const struct service *service;
-	const struct head *head;		/* lent */
+	struct head *head;			/* lent */
 	const struct service_route *route;	/* NULL: none matched */
 	struct arena arena;
 	enum request_phase phase;
+	enum request_phase pending_from;	/* PHASE_BEFORE or PHASE_HANDLE */
 	uint8_t middleware_at;		/* how many `before` hooks have run */
 	bool is_head_kept;		/* head is a copy of ours */
 	bool is_running;		/* pipeline_run() is on the stack */
+	bool is_responding;		/* its head is on its way */
+	bool is_chunked;		/* how its content leaves */
+	bool is_source_waiting;		/* SOURCE_WAIT: see response_wake() */
+	bool is_body_paused;		/* on_body() has had enough */
+	bool is_body_told;		/* on_body() knows that it is complete */
+	bool is_continued;		/* 100 Continue has been sent */
+	bool is_ended;			/* answered, counted and logged */
 	bool log_never, log_errors_only;	/* access_log middleware */
 	uint32_t log_slow_ms;
+	struct head_refusal refusal;	/* status 0: a good head */
+	struct body_reader reader;	/* its content on the wire */
 	struct body body;
 	struct spool *spool;		/* gathers the body; NULL: none needed */
 	struct str id;			/* request id; .p NULL: none given */
 	struct str trace_id;		/* 32 hex digits; .p NULL: none */
 	uint64_t start_ns;		/* CLOCK_MONOTONIC, its first byte read */
-	uint64_t sent_bytes;		/* of the response, head included */
+	uint64_t sent_bytes;		/* content of the response */
 	void *handler_data;		/* the handler's own, in the arena */
-	struct event *timer;		/* the timeout middleware's, or NULL */
-	struct response res;
+	struct wheel_node deadline;	/* request_set_deadline() */
+	int deadline_status;
+	struct response res;		/* last: its fields aren't cleared */
 };
+
+/* For the protocol: a request on its pool, ready for PHASE_ROUTE; NULL when
+ * there is no memory.  request_free() runs its defers and stops its source.
+ * request_keep() copies what it was only lent; -1 when there is no memory. */
+struct request *request_new(struct conn *c, struct head *head)
+    __attribute__((warn_unused_result));
+void request_free(struct request *r);
+int request_keep(struct request *r);
+
+/* Makes the content of an error response (error_page.c). */
+int response_render_error(struct request *r);
 
 /* Reading it.  What isn't there comes as .p == NULL. */
 struct str request_param(const struct request *r, struct str name);
@@ -166,8 +188,9 @@ request_get(const struct request *r, enum field_id id)
 /* The peer's address as text, without its port ("unix:" for a unix socket):
  * in the arena. */
 struct str request_peer(struct request *r);
-/* The peer's address: lent by the connection, AF_INET, AF_INET6 or AF_UNIX. */
-const struct sockaddr *request_peer_addr(const struct request *r);
+/* The peer's address: AF_INET, AF_INET6 or AF_UNIX. */
+void request_peer_addr(const struct request *r,
+    struct sockaddr_storage *ret_addr);
 
 /* Milliseconds since the epoch, and CLOCK_MONOTONIC, as this loop turn has it. */
 uint64_t request_now_ns(const struct request *r);
@@ -193,9 +216,18 @@ int response_text(struct request *r, int status, struct str type,
 /* text: outlives every request of this server (configuration, literals). */
 int response_static(struct request *r, int status, struct str type,
     struct str text);
-/* fd: taken, also on failure; `length` bytes from `offset`. */
-int response_file(struct request *r, int status, struct str type, int fd,
-    uint64_t offset, uint64_t length);
+/* A part of an open file. */
+struct file_range {
+	int fd;
+	uint64_t offset, length;
+};
+/* The descriptor is taken, also on failure. */
+int response_file(struct request *r, int status, struct str type,
+    const struct file_range *range);
+/* The descriptor stays open until the request ends: the caller's business,
+ * by arena_defer(). */
+int response_file_lent(struct request *r, int status, struct str type,
+    const struct file_range *range);
 /* length: or CONTENT_LENGTH_UNKNOWN.  source: in the arena; its stop() is
  * called in any case. */
 int response_source(struct request *r, int status, struct str type,

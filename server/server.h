@@ -101,7 +101,7 @@ void server_set_access_log(struct server *srv, int fd);
  * Checks what only this layer can: patterns, duplicate routes, origins,
  * addresses.  Adds problems; returns their number.
  */
-size_t server_check(const struct config *cfg, struct config_problems *problems);
+size_t server_check(struct config *cfg, struct config_problems *problems);
 
 /* Prints the route table, a line each: methods, host, pattern, handler,
  * middleware. */

@@ -19,9 +19,10 @@
  *		make the lock anew, open it
  *
  * so that a lock is re-made only when no process is inside any call on it,
- * which is what makes it legal.  A lock recovered is not data recovered: each
- * slot holds two copies and an index that is flipped last, so that a reader
- * never sees half an update.
+ * which is what makes it legal.  Where the supervisor finds readers in the
+ * header it closes that lock too, and writes once they have left.  A lock
+ * recovered is not data recovered: the header and each slot hold two copies and
+ * an index that is flipped last, so that a reader never sees half an update.
  *
  * Lock order: header, then slot.  The loop's thread alone enters.
  *
@@ -50,7 +51,8 @@
 struct shared;
 
 /* Supervisor, before the first fork.  Returns NULL on failure. */
-struct shared *shared_new(struct error *err) __attribute__((warn_unused_result));
+struct shared *shared_new(struct error *err)
+    __attribute__((warn_unused_result));
 
 /* Unmaps it for this process only. */
 void shared_free(struct shared *sh);
@@ -70,7 +72,8 @@ struct shared_worker {
 	uint64_t restarts;
 };
 
-/* What the supervisor tells of the whole: as in struct stats_view. */
+/* What the supervisor tells of the whole: as in struct stats_view, whose
+ * lock_repairs the region counts itself. */
 struct shared_header {
 	pid_t supervisor_pid;
 	unsigned generation;
@@ -79,7 +82,7 @@ struct shared_header {
 	uint64_t reloads, reloads_failed;
 	int64_t reload_real_ms;
 	bool reload_ok;
-	uint64_t crashes, stalls, lock_repairs;
+	uint64_t crashes, stalls;
 	unsigned workers_wanted;
 	bool draining;
 };
@@ -108,7 +111,8 @@ void shared_repair(struct shared *sh);
 bool shared_needs_repair(const struct shared *sh);
 uint64_t shared_repair_count(const struct shared *sh);
 
-/* Milliseconds (CLOCK_MONOTONIC) of the slot's last heartbeat; lock-free. */
+/* Milliseconds (CLOCK_MONOTONIC) of the slot's last heartbeat, 0 before its
+ * first; lock-free. */
 uint64_t shared_heartbeat_ms(const struct shared *sh, int slot);
 
 /* --- a worker's side --------------------------------------------------- */
@@ -121,7 +125,8 @@ void shared_enter_process(struct shared *sh, int slot);
 void shared_beat(struct shared *sh, uint64_t mono_ms);
 
 /* Copies `s` into the own slot.  Returns true when it is published, false when
- * the lock was busy: try at the next tick. */
+ * the lock was busy: try at the next tick.  A reader is out in microseconds, a
+ * repair takes the supervisor's next shared_repair(). */
 bool shared_publish(struct shared *sh, const struct stats *s);
 
 /* --- any process's side ------------------------------------------------- */

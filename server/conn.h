@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection: the state machine from the first byte to the close.
+ *
+ *	          accept
+ *	            |
+ *	            v      part of a head       timeouts.head: 408
+ *	   +----> IDLE ----------------> HEAD -------------------+
+ *	   |        |                      |                     |
+ *	   |        +------ whole head ----+                     |
+ *	   |                  |                                  |
+ *	   |            pipeline_run()                           |
+ *	   |             |    |     |                            |
+ *	   |  needs the  |    |     |  answer comes              |
+ *	   |  content    v    |     v  later                     |
+ *	   |           BODY   |   HANDLER                        |
+ *	   |             |    |     |                            |
+ *	   |             +-> SEND <-+   content still to be sent |
+ *	   |                  |                                  |
+ *	   |               DISCARD      content nobody wanted    |
+ *	   |                  |                                  |
+ *	   +--- keep-alive ---+--- close ---> LINGER <-----------+
+ *	                      |                 |  the peer closes, or 2 s
+ *	                      +---> CLOSED <----+
+ *
+ * conn_move() is the only writer of the state.  Every way out is
+ * conn_close(c, "reason"); the memory goes when the loop's turn ends, never
+ * inside a callback.
+ *
+ * Between two requests a connection is this struct and nothing else: no buffer,
+ * no request, one event (re-assigned when it must write instead of read).
+ *
+ * Context: the loop's thread.
+ */
+#ifndef CORELANE_SERVER_CONN_H
+#define CORELANE_SERVER_CONN_H
+
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+
+#include "common/str.h"
+#include "common/wheel.h"
+#include "server/head.h"
+#include "server/server.h"
+
+struct out_queue;
+struct request;
+struct server;
+
+enum conn_state {
+	CONN_IDLE,
+	CONN_HEAD,
+	CONN_BODY,
+	CONN_HANDLER,
+	CONN_SEND,
+	CONN_DISCARD,
+	CONN_LINGER,
+	CONN_CLOSED
+};
+
+/* Input that came and can't be used yet: part of a head, or the next requests
+ * of a pipeline while this one is being sent.  Exists only when not empty. */
+struct conn_input {
+	struct head_scan scan;		/* in HEAD: how far it has been looked at */
+	uint32_t len;
+	char data[];
+};
+
+struct conn {
+	struct event event;
+	struct wheel_node timer;	/* what the state allows it to take */
+	struct server *srv;
+	struct request *req;		/* NULL between requests */
+	struct conn_input *input;
+	struct out_queue *unsent;
+	struct conn *next_queued;	/* server.queued */
+	uint64_t progress;		/* bytes since the timer was last set */
+	uint32_t request_count;
+	uint8_t state;			/* enum conn_state */
+	uint8_t service;		/* enum service_kind */
+	uint8_t want;			/* EV_READ, EV_WRITE or 0 */
+	uint8_t family;			/* of the peer */
+	uint16_t port;			/* of the peer, network order */
+	bool is_closing : 1;		/* after what is being sent */
+	bool is_lingering : 1;		/* then: unread input may be there */
+	bool is_timed_out : 1;		/* its head or content came too slowly */
+	bool is_queued : 1;		/* in server.queued */
+	bool is_sent_full : 1;		/* the socket took no more */
+	bool is_counted : 1;		/* in peers */
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	} peer;
+};
+
+/* Takes the socket; closes it where there is no memory. */
+void conn_open(struct server *srv, int fd, enum service_kind service,
+    const struct sockaddr *peer);
+
+/* The end, at once: reason is a literal, for the log. */
+void conn_close(struct conn *c, const char *reason);
+
+/* Has server_turn() look at it: conn_continue(), or free() after a close. */
+void conn_queue(struct conn *c);
+void conn_free(struct conn *c);
+
+/* The connection's deadline is over; from the wheel. */
+void conn_on_deadline(struct wheel_node *node, void *arg);
+
+/*
+ * Works on a connection until it has to wait: advances its protocol with the
+ * input that is kept, sends, and arms what it waits for.  For whoever changes a
+ * connection from outside its own events (a handler's late answer).
+ */
+void conn_continue(struct conn *c);
+
+/* --- for the protocols (http1.c, tcp.c) ----------------------------------- */
+
+void conn_move(struct conn *c, enum conn_state state);
+
+/* Sets the deadline `ms` from now. */
+void conn_set_timer(struct conn *c, int64_t ms);
+
+/* Notes that `bytes` have moved: a slow peer that moves less than
+ * CONN_PROGRESS_BYTES in `ms` runs into its deadline all the same. */
+void conn_note_progress(struct conn *c, size_t bytes, int64_t ms);
+#define CONN_PROGRESS_BYTES 4096
+
+/* Sends the batch.  more: see out_flush().  Returns 0 when all is gone, 1 when
+ * something waits in the queue, -1 when the connection is closed by it. */
+int conn_flush(struct conn *c, bool more);
+
+/* Everything is sent and nothing more is wanted of the peer: closes, after
+ * lingering where unread input could turn the close into a reset. */
+void conn_finish(struct conn *c);
+
+static inline int
+conn_fd(const struct conn *c)
+{
+	return (int)c->event.ev_fd;
+}
+
+#endif

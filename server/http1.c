@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HTTP/1.1: one request after the other on a connection.
+ *
+ * Owns: the request under way, through the connection.  Invariant: responses
+ * leave in the order of their requests; nothing of a request is looked at
+ * before the one in front of it has its answer.
+ * Here: reading heads and content, ending requests, refusing.  Not here:
+ * sending (http1_send.c), what a request means (pipeline.c).
+ * Context: a worker's loop.  conn.c -> [http1.c] -> pipeline.c
+ */
+#include "server/http1.h"
+
+#include "server/access_log.h"
+#include "server/conn.h"
+#include "server/handler.h"
+#include "server/internal.h"
+#include "server/memo.h"
+#include "server/pipeline.h"
+#include "server/spool.h"
+
+/* Where a pipeline_run() has left the request is where the connection goes. */
+static void
+http1_follow(struct conn *c)
+{
+	struct request *r = c->req;
+
+	if (c->state == CONN_CLOSED)
+		return;
+	switch (r->phase) {
+	case PHASE_BODY:
+		conn_move(c, CONN_BODY);
+		conn_set_timer(c, c->srv->config->timeouts.body_ms);
+		break;
+	case PHASE_PENDING:
+		conn_move(c, CONN_HANDLER);
+		conn_set_timer(c, HTTP1_HANDLER_MS);
+		break;
+	default:
+		conn_move(c, CONN_SEND);
+		break;
+	}
+}
+
+/* --- heads --------------------------------------------------------------------- */
+
+/* Starts a request; its answer may be there when this returns. */
+static bool
+http1_start(struct conn *c, struct head *head,
+    const struct head_refusal *refusal)
+{
+	struct server *srv = c->srv;
+	struct request *r = request_new(c, head);
+
+	if (r == NULL) {
+		srv->stats->memory_errors++;
+		conn_close(c, "no memory for a request");
+		return false;
+	}
+	c->req = r;
+	c->request_count++;
+	srv->stats->requests_active++;
+	body_reader_init(&r->reader, head->framing, head->content_length);
+	if (refusal != NULL) {
+		r->refusal = *refusal;
+	} else if (head->framing == BODY_LENGTH &&
+	    head->content_length > srv->config->limits.body_bytes) {
+		r->refusal = (struct head_refusal){413, "content is too large"};
+		c->is_closing = c->is_lingering = true;
+	}
+	pipeline_run(r);
+	http1_follow(c);
+	return true;
+}
+
+/*
+ * Where framing is in doubt nothing behind it can be trusted: one answer, then
+ * the end of the connection (RFC 9112 2.2).
+ */
+static bool
+http1_refuse(struct conn *c, struct str *in, const struct head_refusal *refusal)
+{
+	static struct field no_fields[1];
+	static struct head empty = {
+		.fields = no_fields,
+		.minor = 1,
+		.method = METHOD_OTHER,
+	};
+
+	*in = str_from(NULL, 0);
+	c->is_closing = c->is_lingering = true;
+	c->srv->stats->requests_malformed++;
+	return http1_start(c, &empty, refusal);
+}
+
+/* A part of a head is there: the clock runs from its first byte. */
+static bool
+http1_wait_head(struct conn *c)
+{
+	if (c->state == CONN_IDLE) {
+		conn_move(c, CONN_HEAD);
+		conn_set_timer(c, c->srv->config->timeouts.head_ms);
+	}
+	return false;
+}
+
+static bool
+http1_parse_head(struct conn *c, struct str *in)
+{
+	struct server *srv = c->srv;
+	struct head_refusal refusal;
+	struct str raw;
+	struct head *head;
+
+	srv->scan = (struct head_scan){0};
+	if (c->state == CONN_HEAD)
+		srv->scan = c->input->scan;
+	switch (head_find(&srv->scan, in->p, in->len, &srv->head_limits,
+	    &refusal)) {
+	case HEAD_MORE:
+		return http1_wait_head(c);
+	case HEAD_BAD:
+		return http1_refuse(c, in, &refusal);
+	case HEAD_WHOLE:
+		break;
+	}
+	raw = str_from(in->p + srv->scan.skip,
+	    srv->scan.len - srv->scan.skip);
+	*in = str_from(in->p + srv->scan.len, in->len - srv->scan.len);
+	head = head_parse(srv->heads, raw, &srv->head_limits, &refusal);
+	if (head == NULL)
+		return http1_refuse(c, in, &refusal);
+	return http1_start(c, head, NULL);
+}
+
+static bool
+http1_read_head(struct conn *c, struct str *in)
+{
+	struct head *head;
+
+	if (c->is_timed_out)
+		return http1_refuse(c, in, &(struct head_refusal){408,
+		    "request head took too long"});
+	if (in->len == 0 || c->is_closing)
+		return false;
+	if (c->state == CONN_IDLE) {
+		head = memo_find(c->srv->memo, c->service, in->p, in->len);
+		if (head != NULL) {
+			*in = str_from(in->p + head->raw.len,
+			    in->len - head->raw.len);
+			return http1_start(c, head, NULL);
+		}
+	}
+	return http1_parse_head(c, in);
+}
+
+/* --- content -------------------------------------------------------------------- */
+
+static void
+http1_send_continue(struct request *r)
+{
+	static const struct str line = STR_INIT("HTTP/1.1 100 Continue\r\n\r\n");
+
+	if (r->is_continued || !r->head->expect_continue)
+		return;
+	r->is_continued = true;
+	r->srv->stats->responses_1xx++;
+	if (!out_refer(&r->srv->out, line, false))
+		conn_flush(r->conn, false);
+}
+
+bool
+http1_want_body(struct request *r)
+{
+	if (body_is_done(&r->reader) || r->body.is_whole || r->route == NULL)
+		return true;
+	switch (r->route->body) {
+	case HANDLER_BODY_IGNORE:
+		return true;
+	case HANDLER_BODY_STREAM:
+		/* Its response may begin at once: now or never. */
+		http1_send_continue(r);
+		return true;
+	case HANDLER_BODY_WHOLE:
+		break;
+	}
+	return false;
+}
+
+bool
+http1_takes_body(const struct request *r)
+{
+	return r->route != NULL && r->route->body == HANDLER_BODY_STREAM &&
+	    r->refusal.status == 0 && !r->is_ended && !r->is_body_paused &&
+	    !body_is_done(&r->reader);
+}
+
+/* The content can't be read: an answer if there is none yet, and the end. */
+static bool
+http1_refuse_body(struct conn *c, struct str *in, int status,
+    const char *reason)
+{
+	*in = str_from(NULL, 0);
+	c->is_closing = c->is_lingering = true;
+	c->srv->stats->requests_malformed++;
+	if (c->req->is_responding) {
+		conn_close(c, reason);
+		return false;
+	}
+	c->req->refusal = (struct head_refusal){status, reason};
+	c->req->phase = PHASE_HANDLE;
+	pipeline_run(c->req);
+	http1_follow(c);
+	return true;
+}
+
+static bool
+http1_spool(struct conn *c, struct request *r, struct str piece)
+{
+	const struct config *cfg = c->srv->config;
+	bool was_memory;
+
+	if (r->spool == NULL) {
+		r->spool = spool_new(cfg->buffers.body_memory,
+		    r->head->content_length);
+		if (r->spool == NULL)
+			return false;
+	}
+	was_memory = spool_fd(r->spool) == -1;
+	if (spool_add(r->spool, piece, NULL) == -1)
+		return false;
+	c->srv->stats->bodies_spilled +=
+	    was_memory && spool_fd(r->spool) != -1;
+	return true;
+}
+
+/* All of it is there: the handler runs. */
+static bool
+http1_end_body(struct conn *c, struct request *r)
+{
+	if (r->spool != NULL) {
+		r->body.data = spool_data(r->spool);
+		r->body.fd = spool_fd(r->spool);
+	}
+	r->body.length = r->reader.total;
+	r->body.is_whole = true;
+	pipeline_run(r);
+	http1_follow(c);
+	return true;
+}
+
+static bool
+http1_read_body(struct conn *c, struct str *in)
+{
+	struct request *r = c->req;
+	const struct config *cfg = c->srv->config;
+	enum body_result res;
+	struct str piece;
+
+	if (c->is_timed_out)
+		return http1_refuse_body(c, in, 408,
+		    "request content took too long");
+	while ((res = body_read(&r->reader, in, &piece)) == BODY_PIECE) {
+		conn_note_progress(c, piece.len, cfg->timeouts.body_ms);
+		if (r->reader.total > cfg->limits.body_bytes)
+			return http1_refuse_body(c, in, 413,
+			    "content is too large");
+		/* What came with the head, whole, needs no copy. */
+		if (body_is_done(&r->reader) && r->spool == NULL)
+			r->body.data = piece;
+		else if (!http1_spool(c, r, piece))
+			return http1_refuse_body(c, in, 503,
+			    "no room for the request content");
+	}
+	switch (res) {
+	case BODY_END:
+		return http1_end_body(c, r);
+	case BODY_BAD:
+		return http1_refuse_body(c, in, 400, r->reader.reason);
+	default:
+		if (r->reader.total == 0)
+			http1_send_continue(r);
+		return false;
+	}
+}
+
+/* Content for a handler that takes it piece by piece, while it answers. */
+static bool
+http1_feed(struct conn *c, struct str *in)
+{
+	struct request *r = c->req;
+	const struct service_route *route = r->route;
+	struct str piece;
+	size_t taken;
+
+	while (http1_takes_body(r)) {
+		switch (body_read(&r->reader, in, &piece)) {
+		case BODY_PIECE:
+			if (r->reader.total > c->srv->config->limits.body_bytes)
+				return http1_refuse_body(c, in, 413,
+				    "content is too large");
+			taken = route->handler->on_body(r, route->state, piece,
+			    false);
+			r->is_body_paused |= taken < piece.len;
+			body_unread(&r->reader, in, piece.len - taken);
+			break;
+		case BODY_BAD:
+			return http1_refuse_body(c, in, 400, r->reader.reason);
+		case BODY_MORE:
+		case BODY_END:
+			return true;
+		}
+	}
+	return true;
+}
+
+static void
+http1_tell_end(struct request *r)
+{
+	const struct service_route *route = r->route;
+
+	if (route == NULL || route->body != HANDLER_BODY_STREAM ||
+	    r->refusal.status != 0 || r->is_body_told || r->is_ended ||
+	    !body_is_done(&r->reader))
+		return;
+	r->is_body_told = true;
+	route->handler->on_body(r, route->state, str_from(NULL, 0), true);
+}
+
+/* Content that no handler wanted is read and dropped, so that the next request
+ * is found behind it. */
+static bool
+http1_discard(struct conn *c, struct str *in)
+{
+	struct request *r = c->req;
+	const struct config *cfg = c->srv->config;
+	enum body_result res;
+	struct str piece;
+
+	while ((res = body_read(&r->reader, in, &piece)) == BODY_PIECE) {
+		conn_note_progress(c, piece.len, cfg->timeouts.body_ms);
+		if (r->reader.total > cfg->limits.body_bytes) {
+			conn_close(c, "unwanted content is too large");
+			return false;
+		}
+	}
+	if (res == BODY_MORE)
+		return false;
+	if (res == BODY_BAD) {
+		conn_close(c, r->reader.reason);
+		return false;
+	}
+	request_free(r);
+	c->req = NULL;
+	conn_move(c, CONN_IDLE);
+	conn_set_timer(c, cfg->timeouts.idle_ms);
+	return true;
+}
+
+/* --- ends ------------------------------------------------------------------------ */
+
+static void
+http1_count(struct request *r)
+{
+	struct stats *s = r->srv->stats;
+
+	s->requests++;
+	s->requests_active--;
+	switch (r->res.status / 100) {
+	case 2:
+		s->responses_2xx++;
+		break;
+	case 3:
+		s->responses_3xx++;
+		break;
+	case 4:
+		s->responses_4xx++;
+		break;
+	case 5:
+		s->responses_5xx++;
+		break;
+	default:
+		s->responses_1xx++;
+	}
+	/* Those that came with this turn leave with it: one look at the clock
+	 * for all of them, when the batch has gone (http1_settle). */
+	if (r->start_ns == r->srv->clock.mono_ns)
+		r->srv->batch_count++;
+	else
+		histogram_add(&s->request_time,
+		    (clock_now_ns() - r->start_ns) / 1000, 1);
+}
+
+/* The response is in the batch, or sent. */
+static void
+http1_end(struct conn *c)
+{
+	struct request *r = c->req;
+	struct server *srv = c->srv;
+
+	r->is_ended = true;
+	http1_count(r);
+	if (srv->log != NULL)
+		access_log_add(srv->log, r, false);
+	if (srv->out.has_loans && conn_flush(c, false) == -1)
+		return;
+	if (!body_is_done(&r->reader)) {
+		if (!c->is_closing) {
+			conn_move(c, CONN_DISCARD);
+			conn_set_timer(c, srv->config->timeouts.body_ms);
+			return;
+		}
+		c->is_lingering = true;
+	}
+	request_free(r);
+	c->req = NULL;
+	conn_move(c, CONN_IDLE);
+	conn_set_timer(c, srv->config->timeouts.idle_ms);
+}
+
+static bool
+http1_send(struct conn *c, struct str *in)
+{
+	if (c->req == NULL) {
+		if (c->unsent != NULL)
+			return false;
+		conn_move(c, CONN_IDLE);
+		conn_set_timer(c, c->srv->config->timeouts.idle_ms);
+		return true;
+	}
+	if (!http1_feed(c, in))
+		return c->state != CONN_CLOSED;
+	http1_tell_end(c->req);
+	switch (http1_send_content(c->req)) {
+	case HTTP1_SENT:
+		http1_end(c);
+		return c->state != CONN_CLOSED;
+	case HTTP1_SEND_LATER:
+		/* A source that was given content while it was asked? */
+		return c->state == CONN_SEND && in->len > 0 &&
+		    http1_takes_body(c->req);
+	case HTTP1_SEND_FAILED:
+		break;
+	}
+	return false;
+}
+
+void
+http1_abort(struct conn *c)
+{
+	struct request *r = c->req;
+
+	if (r->is_ended)
+		return;
+	r->is_ended = true;
+	c->srv->stats->requests_aborted++;
+	c->srv->stats->requests_active--;
+	pipeline_cancel(r);
+	if (c->srv->log != NULL)
+		access_log_add(c->srv->log, r, true);
+}
+
+/* --- the turn --------------------------------------------------------------------- */
+
+/* Sends what the turn has made and leaves the connection as its state wants. */
+static void
+http1_settle(struct conn *c, struct str in)
+{
+	struct server *srv = c->srv;
+
+	if (c->state == CONN_CLOSED) {
+		out_discard(&srv->out);
+		srv->batch_count = 0;
+		return;
+	}
+	if (!out_is_empty(&srv->out) && conn_flush(c, false) == -1)
+		return;
+	if (srv->batch_count > 0) {
+		uint64_t start_ns = srv->clock.mono_ns;
+
+		clock_update(&srv->clock);
+		histogram_add(&srv->stats->request_time,
+		    (srv->clock.mono_ns - start_ns) / 1000, srv->batch_count);
+		srv->batch_count = 0;
+	}
+	if (c->unsent != NULL && !c->is_sent_full) {
+		c->is_sent_full = true;
+		if (c->state == CONN_IDLE)
+			conn_move(c, CONN_SEND);
+		conn_set_timer(c, srv->config->timeouts.write_ms);
+	}
+	if (c->state == CONN_IDLE && c->is_closing) {
+		c->is_lingering |= in.len > 0;
+		conn_finish(c);
+		return;
+	}
+	if (c->req != NULL && request_keep(c->req) == -1) {
+		srv->stats->memory_errors++;
+		conn_close(c, "no memory for its request");
+	}
+}
+
+void
+http1_advance(struct conn *c, struct str *in)
+{
+	bool goes_on = true;
+
+	while (goes_on) {
+		switch ((enum conn_state)c->state) {
+		case CONN_IDLE:
+		case CONN_HEAD:
+			goes_on = http1_read_head(c, in);
+			break;
+		case CONN_BODY:
+			goes_on = http1_read_body(c, in);
+			break;
+		case CONN_HANDLER:
+			goes_on = c->req->phase != PHASE_PENDING;
+			if (goes_on)
+				http1_follow(c);
+			break;
+		case CONN_SEND:
+			goes_on = http1_send(c, in);
+			break;
+		case CONN_DISCARD:
+			goes_on = http1_discard(c, in);
+			break;
+		case CONN_LINGER:
+		case CONN_CLOSED:
+			*in = str_from(NULL, 0);
+			goes_on = false;
+			break;
+		}
+	}
+	http1_settle(c, *in);
+	if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
+		*in = str_from(NULL, 0);
+}
+
+void
+http1_on_deadline(struct conn *c)
+{
+	struct stats *s = c->srv->stats;
+
+	switch ((enum conn_state)c->state) {
+	case CONN_IDLE:
+		s->timeouts_idle += !c->srv->is_draining;
+		conn_close(c, c->srv->is_draining ? "idle while draining"
+						  : "idle timeout");
+		return;
+	case CONN_HEAD:
+		s->timeouts_head++;
+		c->is_timed_out = true;
+		conn_continue(c);
+		return;
+	case CONN_BODY:
+		s->timeouts_body++;
+		c->is_timed_out = true;
+		conn_continue(c);
+		return;
+	case CONN_SEND:
+		s->timeouts_write++;
+		conn_close(c, "does not read its response");
+		return;
+	case CONN_DISCARD:
+		s->timeouts_body++;
+		conn_close(c, "unwanted content took too long");
+		return;
+	case CONN_HANDLER:
+	case CONN_LINGER:
+	case CONN_CLOSED:
+		conn_close(c, "lingered long enough");
+		return;
+	}
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one server owns, for the files that make it up.  Handlers and middleware
+ * use the accessors at the end.
+ *
+ * Context: the loop's thread.
+ */
+#ifndef CORELANE_SERVER_INTERNAL_H
+#define CORELANE_SERVER_INTERNAL_H
+
+#include "common/arena.h"
+#include "common/clock.h"
+#include "common/pool.h"
+#include "common/random.h"
+#include "common/wheel.h"
+#include "server/out.h"
+#include "server/server.h"
+#include "server/service.h"
+
+struct access_log;
+struct conn;
+struct head_store;
+struct memo;
+struct peers;
+
+/* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
+#define SERVER_DATE_BLOCK_BYTES (18 + 6 + CLOCK_DATE_BYTES + 2)
+
+struct server {
+	struct event_base *base;	/* borrowed */
+	struct config *config;		/* a reference */
+	struct stats *stats;		/* borrowed */
+	const struct server_ops *ops;	/* borrowed */
+	unsigned worker;
+
+	/* One of each, used by one connection at a time. */
+	char *scratch;			/* where every read goes */
+	size_t scratch_bytes;
+	struct out out;
+	struct head_store *heads;
+	struct head_limits head_limits;
+	struct head_scan scan;		/* of the head being read */
+	struct memo *memo;
+
+	struct pool conns, requests;
+	struct arena_cache arenas;
+	struct wheel conn_timers, request_timers;
+	struct clock clock;
+	uint32_t batch_count;		/* requests answered by this batch */
+	bool is_clock_fresh;		/* read in this turn already */
+	struct random random;
+	char date_block[SERVER_DATE_BLOCK_BYTES + 1];
+	int64_t date_block_s;
+
+	struct service *service[SERVICE_KIND_COUNT];	/* NULL for raw TCP */
+	struct access_log *log;		/* NULL: none */
+	struct peers *peers;		/* NULL: no limit per address */
+
+	struct conn *queued;		/* looked at when the turn ends */
+	bool is_in_turn;		/* scratch and batch are in use */
+	size_t conn_count, conn_max;
+	bool is_draining;
+	uint64_t drain_ms;		/* CLOCK_MONOTONIC when it began */
+};
+
+struct event_base *server_base(struct server *srv);
+const struct config *server_config(const struct server *srv);
+const struct server_ops *server_get_ops(const struct server *srv);
+struct random *server_random(struct server *srv);
+const struct clock *server_clock(const struct server *srv);
+struct stats *server_stats(struct server *srv);
+unsigned server_worker(const struct server *srv);
+
+/* Reads the clock once per loop turn; every callback of the loop calls it. */
+void server_wake(struct server *srv);
+
+#endif
