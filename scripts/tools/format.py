@@ -24,22 +24,24 @@ COLUMNS = 80
 TRAILING = re.compile(r"^(?P<code>.*\S)(?P<comment>[ \t]+/\*.*\*/)$")
 PLACEHOLDER = re.compile(r"[ \t]*//@(\d+)$")
 MACRO_LINE = re.compile(r"^#pragma keep (\d+)$")
-TABLE_USE = re.compile(r"^\s*[A-Z][A-Z0-9_]*\([A-Za-z0-9_]*\)$")
+STRING = re.compile(r'"(?:\\.|[^"\\])*"')
+TABLE_USE = re.compile(r"(?:^|[{,\s])[A-Z][A-Z0-9_]*\([A-Za-z0-9_]*\)$")
 INDENT = re.compile(r"\t*(    )?(\S|$)")
-OPEN_END = re.compile(r"(,|\(|\{|&&|\|\||[?=+|]|\s[-*&<>:])$")
+OPEN_END = re.compile(
+    r"(,|\(|[=,({]\s*\{|\)\{|&&|\|\||[?=+|]|\s[-*&<>:])$")
 ENUM_OPEN = re.compile(r"\benum\b[^;()]*\{$")
 
 
 def shield(lines):
     """Returns the lines with placeholders, and what each stands for."""
     kept, out = [], []
-    in_macro = in_comment = False
+    in_macro = False
 
     def keep(text):
         kept.append(text)
         return len(kept) - 1
 
-    for line in lines:
+    for line, in_comment in mark_comments(lines):
         if in_macro or (not in_comment and line.startswith("#define")):
             out.append(f"#pragma keep {keep(line)}")
             in_macro = line.endswith("\\")
@@ -47,7 +49,7 @@ def shield(lines):
         match = TRAILING.match(line)
         if in_comment:
             out.append(line)
-        elif TABLE_USE.match(line):
+        elif TABLE_USE.fullmatch(line.strip()):
             out.append(f"//@{keep(line)}")
         elif match and "/*" not in match["code"] and not match["code"].isspace():
             out.append(f"{match['code']} //@{keep(match['comment'])}")
@@ -55,9 +57,6 @@ def shield(lines):
             out.append(f"{line} //@{keep('')}")
         else:
             out.append(line)
-        last_open, last_close = line.rfind("/*"), line.rfind("*/")
-        if last_open != -1 or last_close != -1:
-            in_comment = last_open > last_close
     return out, kept
 
 
@@ -86,6 +85,18 @@ def format_lines(path, lines):
     return unshield(done.stdout.splitlines(), kept)
 
 
+def mark_comments(lines):
+    """Each line, and whether it starts within a comment."""
+    in_comment = False
+    for line in lines:
+        yield line, in_comment
+        if not in_comment:
+            line = STRING.sub("", line)
+        last_open, last_close = line.rfind("/*"), line.rfind("*/")
+        if last_open != -1 or last_close != -1:
+            in_comment = last_open > last_close
+
+
 def strip_comment(line):
     match = TRAILING.match(line)
     return match["code"] if match and "/*" not in match["code"] else line
@@ -94,14 +105,21 @@ def strip_comment(line):
 def logical(lines):
     """[(text, first, end)]: continuation lines joined to what they continue."""
     joined = []
-    for number, line in enumerate(lines):
+    for number, (line, in_comment) in enumerate(mark_comments(lines)):
         code = strip_comment(line).strip()
+        if in_comment:
+            joined.append((code, number, number + 1))
+            continue
         blanks = re.match(r"\t* +[^ *]", line)
-        follows = joined and joined[-1][0] and (
-            blanks or OPEN_END.search(joined[-1][0]))
+        before = joined[-1][0] if joined else ""
+        follows = before and (
+            blanks or OPEN_END.search(before) or TABLE_USE.search(before)
+            or (code.startswith("}") and not before.endswith((";", "{", ":"))))
         if code and follows and not code.startswith(("#", "/*")):
             text, first, _ = joined[-1]
-            glue = "" if text.endswith(("(", "{")) else " "
+            tight = text.endswith(("(", "{")) or code.startswith("}") or (
+                text.endswith(")") and code.startswith("("))
+            glue = "" if tight else " "
             joined[-1] = (text + glue + code, first, number + 1)
         else:
             joined.append((code, number, number + 1))
@@ -122,9 +140,36 @@ def settle(lines, wanted):
     return out
 
 
+def reindent(lines):
+    """Continuation lines that were aligned to something get 4 blanks."""
+    out = list(lines)
+    for _, first, end in logical(lines):
+        for number in range(first + 1, end):
+            if not INDENT.match(lines[number]):
+                base = re.match(r"\t*", out[number - 1])[0]
+                out[number] = base + "    " + lines[number].strip()
+    return out
+
+
+def shorten(lines):
+    """A comment that makes its line too long goes nearer, or above it."""
+    for line in lines:
+        match = TRAILING.match(line)
+        if len(line.expandtabs(8)) <= COLUMNS or not match:
+            yield line
+            continue
+        code, comment = match["code"], match["comment"].strip()
+        nearer = f"{code} {comment}"
+        if len(nearer.expandtabs(8)) <= COLUMNS:
+            yield nearer
+        else:
+            yield re.match(r"\t*(?: {4})?", code)[0] + comment
+            yield code
+
+
 def line_problems(path, lines):
-    in_comment = in_macro = False
-    for number, line in enumerate(lines, 1):
+    in_macro = False
+    for number, (line, in_comment) in enumerate(mark_comments(lines), 1):
         if len(line.expandtabs(8)) > COLUMNS:
             yield f"{path}:{number}: longer than {COLUMNS} columns"
         if line != line.rstrip():
@@ -132,9 +177,6 @@ def line_problems(path, lines):
         if not (in_comment or in_macro or INDENT.match(line)):
             yield f"{path}:{number}: not indented by tabs, or tabs and 4 blanks"
         in_macro = line.endswith("\\")
-        last_open, last_close = line.rfind("/*"), line.rfind("*/")
-        if last_open != -1 or last_close != -1:
-            in_comment = last_open > last_close
 
 
 def main():
@@ -145,10 +187,12 @@ def main():
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
         wanted = settle(lines, format_lines(path, lines))
+        if fix:
+            wanted = list(shorten(reindent(wanted)))
         if fix and wanted != lines:
             with open(path, "w", encoding="utf-8") as file:
                 file.write("\n".join(wanted) + "\n")
-            lines = wanted
+            lines = wanted = settle(wanted, format_lines(path, wanted))
         diff = difflib.unified_diff(lines, wanted, path, "as it should be",
                                     lineterm="", n=1)
         for message in (*line_problems(path, lines), *diff):

@@ -49,8 +49,6 @@ class BenchError(Exception):
     pass
 
 
-# --- what the kernel knows -------------------------------------------------
-
 def read_text(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
@@ -98,8 +96,6 @@ def busy_seconds():
             total += sum(ticks) - ticks[3] - ticks[4]
     return total / os.sysconf("SC_CLK_TCK")
 
-
-# --- servers ---------------------------------------------------------------
 
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -216,8 +212,6 @@ def servers_start(options, folder, stack):
     return servers
 
 
-# --- measuring -------------------------------------------------------------
-
 def load_command(options, server, arguments):
     return ["taskset", "-c", str(CLIENT_CPU), f"{options.tools}/load",
             "-p", str(server.port), *arguments]
@@ -322,8 +316,6 @@ def measure_idle(options, server):
     return {"bytes_per_connection": (held - before) / options.idle,
             "base_bytes": before, "after_bytes": after}
 
-
-# --- telling ---------------------------------------------------------------
 
 def print_workload(workload, summaries):
     print(f"\n{workload:<10} {'CPU us':>8} {'ratio':>6} {'req/s':>9} "
