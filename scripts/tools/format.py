@@ -6,7 +6,7 @@ Holds C files to .clang-format, as far as that is a matter of taste alone:
 where a long statement is broken is its author's choice.  So both sides are
 compared by logical lines, in which continuation lines are joined; and what
 clang-format 14 knows no option to leave alone (the place of the comment behind
-a line, the lines of a macro, an enum on several lines) is replaced by
+a line, the lines of a macro or a table, an enum on several lines) is replaced by
 placeholders of one line each before it looks, and put back behind it.
 
 Also: no line is longer than 80 columns, with tabs of 8, or ends in a blank;
@@ -25,17 +25,20 @@ TRAILING = re.compile(r"^(?P<code>.*\S)(?P<comment>[ \t]+/\*.*\*/)$")
 PLACEHOLDER = re.compile(r"[ \t]*//@(\d+)$")
 MACRO_LINE = re.compile(r"^#pragma keep (\d+)$")
 STRING = re.compile(r'"(?:\\.|[^"\\])*"')
+TRAILING_OPEN = re.compile(r"^(?P<code>.*[^\s/*].*?)(?P<comment>[ \t]+/\*.*)$")
+TABLE_OPEN = re.compile(r"=\s*\{$")
+TABLE_END = re.compile(r"^\t*\}[^}]*;$")
 TABLE_USE = re.compile(r"(?:^|[{,\s])[A-Z][A-Z0-9_]*\([A-Za-z0-9_]*\)$")
 INDENT = re.compile(r"\t*(    )?(\S|$)")
 OPEN_END = re.compile(
-    r"(,|\(|[=,({]\s*\{|\)\{|&&|\|\||[?=+|]|\s[-*&<>:])$")
+    r"(,|\(|[=,({]\s*\{|\)\{|^case .*:|^default:|&&|\|\||[?=+|]|\s[-*&<>:])$")
 ENUM_OPEN = re.compile(r"\benum\b[^;()]*\{$")
 
 
 def shield(lines):
     """Returns the lines with placeholders, and what each stands for."""
     kept, out = [], []
-    in_macro = False
+    in_macro = in_table = in_trailing = False
 
     def keep(text):
         kept.append(text)
@@ -47,7 +50,15 @@ def shield(lines):
             in_macro = line.endswith("\\")
             continue
         match = TRAILING.match(line)
-        if in_comment:
+        is_cut = not in_comment and is_open(line) and TRAILING_OPEN.match(line)
+        in_trailing = bool(is_cut) or (in_comment and in_trailing)
+        if in_table and not TABLE_END.match(line):
+            out.append(f"#pragma keep {keep(line)}")
+        elif is_cut:
+            out.append(f"{is_cut['code']} //@{keep(is_cut['comment'])}")
+        elif in_comment and in_trailing:
+            out.append(f"//@{keep(line)}")
+        elif in_comment:
             out.append(line)
         elif TABLE_USE.fullmatch(line.strip()):
             out.append(f"//@{keep(line)}")
@@ -57,6 +68,9 @@ def shield(lines):
             out.append(f"{line} //@{keep('')}")
         else:
             out.append(line)
+        if not in_comment:
+            in_table = bool(TABLE_OPEN.search(strip_comment(line))) or (
+                in_table and not TABLE_END.match(line))
     return out, kept
 
 
@@ -85,16 +99,22 @@ def format_lines(path, lines):
     return unshield(done.stdout.splitlines(), kept)
 
 
+def is_open(line, in_comment=False):
+    """Whether a comment goes on behind this line."""
+    if not in_comment:
+        line = STRING.sub("", line)
+    last_open, last_close = line.rfind("/*"), line.rfind("*/")
+    if last_open == -1 and last_close == -1:
+        return in_comment
+    return last_open > last_close
+
+
 def mark_comments(lines):
     """Each line, and whether it starts within a comment."""
     in_comment = False
     for line in lines:
         yield line, in_comment
-        if not in_comment:
-            line = STRING.sub("", line)
-        last_open, last_close = line.rfind("/*"), line.rfind("*/")
-        if last_open != -1 or last_close != -1:
-            in_comment = last_open > last_close
+        in_comment = is_open(line, in_comment)
 
 
 def strip_comment(line):
@@ -114,6 +134,7 @@ def logical(lines):
         before = joined[-1][0] if joined else ""
         follows = before and (
             blanks or OPEN_END.search(before) or TABLE_USE.search(before)
+            or (before.endswith('"') and code.startswith('"'))
             or (code.startswith("}") and not before.endswith((";", "{", ":"))))
         if code and follows and not code.startswith(("#", "/*")):
             text, first, _ = joined[-1]
