@@ -15,6 +15,8 @@
  * Context: the loop's thread.
  */
 #include <stdlib.h>
+
+#define ZLIB_CONST
 #include <zlib.h>
 
 #include "common/bytes.h"
@@ -111,7 +113,8 @@ compress_is_eligible(const struct request *r, const struct compress *st)
 
 	if (res->kind != CONTENT_STATIC && res->kind != CONTENT_ARENA)
 		return false;
-	if (res->length < st->min_bytes || res->length > COMPRESS_BYTES_MAX ||
+	if (res->length == 0 || res->length < st->min_bytes ||
+	    res->length > COMPRESS_BYTES_MAX ||
 	    !status_has_content(res->status) || res->status == 206)
 		return false;
 	type = response_find(r, STR("Content-Type"));
