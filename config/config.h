@@ -170,6 +170,7 @@ struct config_route {
 			struct config_fields headers;
 			struct str body;	/* "body", or the text of "json" */
 			bool is_json;
+			int64_t delay_ms;	/* waited first; 0: none */
 		} respond;
 		struct {
 			struct str to;		/* may use "{path}" of the pattern */

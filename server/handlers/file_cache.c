@@ -38,7 +38,7 @@ struct file_cache {
 	struct file *bucket[BUCKETS];
 };
 
-/* --- a file ---------------------------------------------------------------- */
+/* --- a file --------------------------------------------------------------- */
 
 void
 file_unref(void *ptr)
@@ -114,7 +114,7 @@ file_is_current(const struct file *f, int root_fd)
 	    time_is_same(st.st_ctim, f->st.st_ctim);
 }
 
-/* --- the cache ---------------------------------------------------------------- */
+/* --- the cache ------------------------------------------------------------ */
 
 static int
 cache_open_root(struct file_cache *cache)

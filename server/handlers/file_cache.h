@@ -40,7 +40,7 @@ struct file {
 	uint64_t size;
 	struct str etag;		/* strong, with its quotes */
 	struct str modified;		/* an HTTP date */
-	struct str type;		/* for the cache's user; .p NULL at first */
+	struct str type;		/* the user's; .p NULL at first */
 
 	/* the cache's own */
 	uint32_t refs;

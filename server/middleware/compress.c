@@ -81,7 +81,7 @@ compress_setup(const struct config_middleware *cfg, struct server *srv,
 	return 0;
 }
 
-/* --- which responses ------------------------------------------------------- */
+/* --- which responses ------------------------------------------------------ */
 
 /* "text/" + "*" matches every text; parameters of the type don't count. */
 static bool
@@ -139,7 +139,7 @@ compress_is_accepted(struct str accept)
 	return gzip > 0 && gzip >= accept_quality(accept, STR("identity"));
 }
 
-/* --- compressing ----------------------------------------------------------- */
+/* --- compressing ---------------------------------------------------------- */
 
 /* Returns the length written, or 0 where it doesn't get smaller. */
 static size_t
