@@ -221,6 +221,23 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 	return 0;
 }
 
+/* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand head_find()
+ * has seen to.  No early way out, so that the compiler makes vectors of it. */
+static int
+check_bytes(struct str raw, struct head_refusal *ret)
+{
+	unsigned char bad = 0, c;
+	size_t i;
+
+	for (i = 0; i < raw.len; i++) {
+		c = (unsigned char)raw.p[i];
+		bad |= (unsigned char)((c < 0x20) & (c != '\t') &
+		    (c != '\r') & (c != '\n'));
+		bad |= (unsigned char)(c == 0x7f);
+	}
+	return bad == 0 ? 0 : refuse(ret, 400, "control byte in the head");
+}
+
 /* RFC 9110 5.1: a name is a token, and the colon follows at once (RFC 9112 5.1:
  * white space there has been used for smuggling). */
 static int
@@ -554,6 +571,7 @@ head_parse(struct head_store *st, struct str raw,
 	}
 	h->first[FIELD_OTHER] = 0;
 	if (check_line(h, &st->parser, ret_refusal) == -1 ||
+	    check_bytes(raw, ret_refusal) == -1 ||
 	    check_fields(h, ret_refusal) == -1 ||
 	    check_framing(h, ret_refusal) == -1 ||
 	    check_connection(h, ret_refusal) == -1 ||
