@@ -221,6 +221,23 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 	return 0;
 }
 
+/* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand head_find()
+ * has seen to.  No early way out, so that the compiler makes vectors of it. */
+static int
+check_bytes(struct str raw, struct head_refusal *ret)
+{
+	unsigned char bad = 0, c;
+	size_t i;
+
+	for (i = 0; i < raw.len; i++) {
+		c = (unsigned char)raw.p[i];
+		bad |= (unsigned char)((c < 0x20) & (c != '\t') &
+		    (c != '\r') & (c != '\n'));
+		bad |= (unsigned char)(c == 0x7f);
+	}
+	return bad == 0 ? 0 : refuse(ret, 400, "control byte in the head");
+}
+
 /* RFC 9110 5.1: a name is a token, and the colon follows at once (RFC 9112 5.1:
  * white space there has been used for smuggling). */
 static int
@@ -245,6 +262,25 @@ count_fields(const struct head *h, enum field_id id)
 	for (i = h->first[id] - 1u; i < h->field_count; i++)
 		n += h->fields[i].id == id;
 	return n;
+}
+
+/* RFC 9112 6.1: anything but "chunked" to the letter.  Chunked once and last
+ * behind other codings means something, which this server has not. */
+static int
+refuse_coding(struct str list, struct head_refusal *ret)
+{
+	unsigned items = 0, chunked = 0;
+	bool is_last = false;
+	struct str item;
+
+	while (str_list_next(&list, &item)) {
+		is_last = str_eq_nocase(item, STR("chunked"));
+		chunked += is_last;
+		items++;
+	}
+	if (chunked == 1 && is_last && items > 1)
+		return refuse(ret, 501, "unknown transfer coding");
+	return refuse(ret, 400, "malformed Transfer-Encoding");
 }
 
 /* RFC 9112 6.1, 6.3: one way to say where the content ends, or none. */
@@ -274,11 +310,8 @@ check_framing(struct head *h, struct head_refusal *ret)
 		return refuse(ret, 400, "Transfer-Encoding in HTTP/1.0");
 	if (codings > 1)
 		return refuse(ret, 400, "two Transfer-Encoding fields");
-	if (!str_eq_nocase(coding, STR("chunked"))) {
-		if (str_list_has(coding, STR("chunked")))
-			return refuse(ret, 501, "unknown transfer coding");
-		return refuse(ret, 400, "malformed Transfer-Encoding");
-	}
+	if (!str_eq_nocase(coding, STR("chunked")))
+		return refuse_coding(coding, ret);
 	h->framing = BODY_CHUNKED;
 	return 0;
 }
@@ -554,6 +587,7 @@ head_parse(struct head_store *st, struct str raw,
 	}
 	h->first[FIELD_OTHER] = 0;
 	if (check_line(h, &st->parser, ret_refusal) == -1 ||
+	    check_bytes(raw, ret_refusal) == -1 ||
 	    check_fields(h, ret_refusal) == -1 ||
 	    check_framing(h, ret_refusal) == -1 ||
 	    check_connection(h, ret_refusal) == -1 ||

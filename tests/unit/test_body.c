@@ -4,12 +4,9 @@
  */
 #include "server/body.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 struct body_case {
 	const char *sentence;
@@ -81,8 +78,8 @@ test_chunked(void **state)
 	char out[256];
 	size_t i, k, behind;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		for (k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
+	for (i = 0; i < UNIT_COUNT(cases); i++) {
+		for (k = 0; k < UNIT_COUNT(steps); k++) {
 			const struct body_case *c = &cases[i];
 			enum body_result res;
 
@@ -168,5 +165,5 @@ main(void)
 		cmocka_unit_test(test_what_is_given_back_comes_again),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return UNIT_RUN(tests);
 }
