@@ -264,6 +264,25 @@ count_fields(const struct head *h, enum field_id id)
 	return n;
 }
 
+/* RFC 9112 6.1: anything but "chunked" to the letter.  Chunked once and last
+ * behind other codings means something, which this server has not. */
+static int
+refuse_coding(struct str list, struct head_refusal *ret)
+{
+	unsigned items = 0, chunked = 0;
+	bool is_last = false;
+	struct str item;
+
+	while (str_list_next(&list, &item)) {
+		is_last = str_eq_nocase(item, STR("chunked"));
+		chunked += is_last;
+		items++;
+	}
+	if (chunked == 1 && is_last && items > 1)
+		return refuse(ret, 501, "unknown transfer coding");
+	return refuse(ret, 400, "malformed Transfer-Encoding");
+}
+
 /* RFC 9112 6.1, 6.3: one way to say where the content ends, or none. */
 static int
 check_framing(struct head *h, struct head_refusal *ret)
@@ -291,11 +310,8 @@ check_framing(struct head *h, struct head_refusal *ret)
 		return refuse(ret, 400, "Transfer-Encoding in HTTP/1.0");
 	if (codings > 1)
 		return refuse(ret, 400, "two Transfer-Encoding fields");
-	if (!str_eq_nocase(coding, STR("chunked"))) {
-		if (str_list_has(coding, STR("chunked")))
-			return refuse(ret, 501, "unknown transfer coding");
-		return refuse(ret, 400, "malformed Transfer-Encoding");
-	}
+	if (!str_eq_nocase(coding, STR("chunked")))
+		return refuse_coding(coding, ret);
 	h->framing = BODY_CHUNKED;
 	return 0;
 }
