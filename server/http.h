@@ -67,8 +67,8 @@
 	X(507, "Insufficient Storage", "INSUFFICIENT_STORAGE")                 \
 	X(511, "Network Authentication Required", "NETWORK_AUTH_REQUIRED")
 
-/* The whole status line, "HTTP/1.1 200 OK\r\n"; an unlisted code from 100 to 599
- * keeps its number and has an empty phrase.  Lent for ever. */
+/* The whole status line, "HTTP/1.1 200 OK\r\n"; an unlisted code from 100 to
+ * 599 keeps its number and has an empty phrase.  Lent for ever. */
 struct str status_line(int status);
 
 /* "Not Found"; for an unlisted code its class x00's phrase. */

@@ -130,7 +130,8 @@ param_read(struct reader *rd)
 	struct str inside, name, expression;
 
 	if (len == 0)
-		return error_set(rd->err, ERROR_INVALID, "a '{' without its '}'");
+		return error_set(rd->err, ERROR_INVALID,
+		    "a '{' without its '}'");
 	inside = str_from(rd->rest.p + 1, len - 2);
 	rd->rest.p += len;
 	rd->rest.len -= len;

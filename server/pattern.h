@@ -37,7 +37,7 @@ struct pattern_piece {
 struct pattern {
 	size_t piece_count, name_count;
 	struct pattern_piece piece[PATTERN_PIECES_MAX];
-	struct str name[ROUTE_PARAMS_MAX];	/* of the parameters, in order */
+	struct str name[ROUTE_PARAMS_MAX];	/* parameters, in order */
 };
 
 /* Returns 0, or -1 with ERROR_INVALID and what is wrong. */

@@ -83,8 +83,6 @@ struct route_table {
 	pcre2_match_context *limits;
 };
 
-/* --- the table ------------------------------------------------------------ */
-
 struct route_table *
 route_table_new(void)
 {
@@ -165,8 +163,6 @@ host_get(struct route_table *t, struct str authority)
 	return h;
 }
 
-/* --- adding --------------------------------------------------------------- */
-
 static size_t
 common_prefix(struct str a, struct str b)
 {
@@ -183,7 +179,7 @@ node_add_child(struct arena *a, struct node *n, struct str text)
 {
 	unsigned count = n->child_count;
 	struct node *child = arena_zalloc(a, sizeof(*child));
-	struct node **list = arena_alloc(a, (count + 1) * sizeof(struct node *));
+	struct node **list = arena_alloc(a, (count + 1) * sizeof(*list));
 	char *first = arena_alloc(a, count + 1);
 
 	if (child == NULL || list == NULL || first == NULL)
@@ -360,9 +356,11 @@ route_table_add(struct route_table *t, const struct route_spec *spec,
 		return -1;
 	if ((host = host_get(t, spec->host)) == NULL)
 		return error_nomem(err, "route");
-	for (n = host->root, i = 0; i < pattern.piece_count; i++)
-		if ((n = node_get(&t->arena, n, &pattern.piece[i], err)) == NULL)
-			return -1;
+	n = host->root;
+	for (i = 0; i < pattern.piece_count && n != NULL; i++)
+		n = node_get(&t->arena, n, &pattern.piece[i], err);
+	if (n == NULL)
+		return -1;
 	list = pattern.piece[pattern.piece_count - 1].kind == PATTERN_TAIL
 	    ? &n->tail : &n->leaf;
 	for (leaf = *list; leaf != NULL; leaf = leaf->next)
@@ -375,8 +373,6 @@ route_table_add(struct route_table *t, const struct route_spec *spec,
 		return error_nomem(err, "route");
 	return 0;
 }
-
-/* --- finding -------------------------------------------------------------- */
 
 struct search {
 	struct route_match *match;

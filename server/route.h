@@ -49,7 +49,7 @@ struct route_match {
 	unsigned allowed;		/* METHOD_BIT()s that this path has */
 	uint8_t param_count;
 	struct str value[ROUTE_PARAMS_MAX];	/* slices of the path */
-	const struct str *name;		/* param_count names, lent by the table */
+	const struct str *name;		/* param_count of them, the table's */
 };
 
 struct route_table *route_table_new(void) __attribute__((warn_unused_result));

@@ -31,7 +31,7 @@ TABLE_END = re.compile(r"^\t*\}[^}]*;$")
 TABLE_USE = re.compile(r"(?:^|[{,\s])[A-Z][A-Z0-9_]*\([A-Za-z0-9_]*\)$")
 INDENT = re.compile(r"\t*(    )?(\S|$)")
 OPEN_END = re.compile(
-    r"(,|\(|[=,({]\s*\{|\)\{|^case .*:|^default:|&&|\|\||[?=+|]|\s[-*&<>:])$")
+    r"(,|\(|[=,({]\s*\{|\)\{|^case .*:|^default:|^__attribute__.*\)|&&|\|\||[?=+|]|\s[-*&<>:])$")
 ENUM_OPEN = re.compile(r"\benum\b[^;()]*\{$")
 
 
@@ -131,6 +131,8 @@ def logical(lines):
             joined.append((code, number, number + 1))
             continue
         blanks = re.match(r"\t* +[^ *]", line)
+        # clang-format sets the marks of nested conditions in columns.
+        code = re.sub(r" +([?:])( |$)", r" \1\2", code)
         before = joined[-1][0] if joined else ""
         follows = before and (
             blanks or OPEN_END.search(before) or TABLE_USE.search(before)

@@ -29,7 +29,7 @@ struct echo_stream {
 	struct source source;		/* first: the source is the stream */
 	struct request *r;
 	size_t from, to;		/* what is in the buffer */
-	size_t lent;			/* of it, given out by the last next() */
+	size_t lent;			/* of that, by the last next() */
 	bool is_last, is_paused, is_stopped;
 	char buffer[ECHO_BUFFER_BYTES];
 };
@@ -86,8 +86,6 @@ echo_run_whole(struct request *r)
 		return -ENOMEM;
 	return response_text(r, 200, echo_type(r), text);
 }
-
-/* --- streamed ------------------------------------------------------------- */
 
 /* Moves what is left to the front, unless a piece of it is lent. */
 static void

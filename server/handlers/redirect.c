@@ -28,9 +28,10 @@ struct redirect_piece {
 struct redirect {
 	int status;
 	bool keep_query;
-	char query_sep;			/* '?', or '&' behind a query of its own */
+	char query_sep;			/* '?', or '&' behind its own */
 	size_t piece_count;
 	struct redirect_piece piece[ROUTE_PARAMS_MAX + 1];
+	struct str fragment;		/* behind the query; with its '#' */
 };
 
 static int
@@ -44,16 +45,13 @@ redirect_check(const struct config_route *cfg, struct error *err)
 	if (!is_field_value(to))
 		return error_set(err, ERROR_INVALID,
 		    "to: has control bytes");
-	if (cfg->redirect.keep_query && str_find(to, '#') < to.len)
-		return error_set(err, ERROR_INVALID,
-		    "to: keep_query can't go with a '#' in the target");
 	return 0;
 }
 
 /* Takes the target apart: text, "{name}", text, ... */
 static int
-redirect_parse(struct redirect *st, struct str to, const struct pattern *pattern,
-    struct error *err)
+redirect_parse(struct redirect *st, struct str to,
+    const struct pattern *pattern, struct error *err)
 {
 	struct str name, rest = to;
 	struct redirect_piece *piece;
@@ -96,6 +94,9 @@ redirect_setup(const struct config_route *cfg, struct server *srv,
 		return error_nomem(err, "handler");
 	st->status = cfg->redirect.status;
 	st->keep_query = cfg->redirect.keep_query;
+	st->fragment = str_from(to.p + str_find(to, '#'),
+	    to.len - str_find(to, '#'));
+	to.len -= st->fragment.len;
 	st->query_sep = str_find(to, '?') < to.len ? '&' : '?';
 	if (redirect_parse(st, to, &pattern, err) == -1) {
 		free(st);
@@ -131,7 +132,7 @@ redirect_write(const struct redirect *st, const struct head *h, char *out)
 		len = redirect_append(out, len, str_from(&st->query_sep, 1));
 		len = redirect_append(out, len, h->query);
 	}
-	return len;
+	return redirect_append(out, len, st->fragment);
 }
 
 static int

@@ -11,7 +11,6 @@
 #include "common/buf.h"
 #include "server/request.h"
 
-
 /*
  * Answers with the text of `b`, not to be kept by any cache.  b: taken, also on
  * failure.  Returns the status, or -ENOMEM.

@@ -9,6 +9,7 @@
 
 extern const struct handler handler_respond;
 extern const struct handler handler_redirect;
+extern const struct handler handler_static;
 extern const struct handler handler_echo;
 extern const struct handler handler_health;
 extern const struct handler handler_ready;
@@ -18,6 +19,7 @@ extern const struct handler handler_stats;
 const struct handler *const handler_table[HANDLER_KIND_COUNT] = {
 	[HANDLER_RESPOND] = &handler_respond,
 	[HANDLER_REDIRECT] = &handler_redirect,
+	[HANDLER_STATIC] = &handler_static,
 	[HANDLER_ECHO] = &handler_echo,
 	[HANDLER_HEALTH] = &handler_health,
 	[HANDLER_READY] = &handler_ready,

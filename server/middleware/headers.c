@@ -29,7 +29,8 @@ headers_check(const struct config_fields *fields, const char *key,
 		if (!is_token(f->name) || !is_field_value(f->value))
 			return error_set(err, ERROR_INVALID,
 			    "%s: '%.*s' can't be sent: a name is a token and a "
-			    "value has no control bytes", key, STR_FMT(f->name));
+			    "value has no control bytes", key,
+			    STR_FMT(f->name));
 		if (field_is_reserved(f->name))
 			return error_set(err, ERROR_INVALID,
 			    "%s: %.*s is set by the server", key,

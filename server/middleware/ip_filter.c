@@ -56,7 +56,9 @@ network_parse(struct str text, struct network *ret_network)
 		return -1;
 	}
 	bits = most;
-	if (!str_is_null(rest) && (str_to_u64(rest, &bits) == -1 || bits > most))
+	if (!str_is_null(rest) && str_to_u64(rest, &bits) == -1)
+		return -1;
+	if (bits > most)
 		return -1;
 	ret_network->bits = (unsigned)(128 - most + bits);
 	return 0;
@@ -108,7 +110,7 @@ network_has(const struct network *n, const struct in6_addr *addr)
 
 	return memcmp(n->addr.s6_addr, addr->s6_addr, whole) == 0 &&
 	    (rest == 0 ||
-	     ((n->addr.s6_addr[whole] ^ addr->s6_addr[whole]) & mask) == 0);
+	    ((n->addr.s6_addr[whole] ^ addr->s6_addr[whole]) & mask) == 0);
 }
 
 static bool
@@ -138,7 +140,7 @@ ip_filter_before(struct request *r, const void *state)
 		return REQUEST_NEXT;
 	if (list_has(st->network + st->allow_count, st->deny_count, &addr) ||
 	    (st->allow_count > 0 &&
-	     !list_has(st->network, st->allow_count, &addr)))
+	    !list_has(st->network, st->allow_count, &addr)))
 		return response_error(r, 403, "this address is not allowed");
 	return REQUEST_NEXT;
 }

@@ -111,6 +111,12 @@ hex_is_zero(const char *p, size_t len)
 	return len == 0;
 }
 
+static bool
+hex_is_odd(char digit)
+{
+	return digit <= '9' ? digit & 1 : !(digit & 1);
+}
+
 /* Whether a trace can be continued.  Version ff is invalid; a version above 00
  * may have more behind another dash (W3C Trace Context 3.2.2, 4.3). */
 static bool
@@ -144,10 +150,9 @@ traceparent_add(struct request *r, const struct request_id *st)
 	t[PARENT_AT - 1] = t[FLAGS_AT - 1] = '-';
 	if (traceparent_is_good(sent)) {
 		memcpy(t + TRACE_AT, sent.p + TRACE_AT, TRACE_BYTES);
-		/* Of the flags 00 knows one: sampled. */
+		/* Version 00 knows one flag: sampled, the lowest bit. */
 		t[FLAGS_AT] = '0';
-		t[FLAGS_AT + 1] =
-		    strchr("13579bdf", sent.p[FLAGS_AT + 1]) != NULL ? '1' : '0';
+		t[FLAGS_AT + 1] = hex_is_odd(sent.p[FLAGS_AT + 1]) ? '1' : '0';
 	} else {
 		random_hex(st->random, TRACE_BYTES / 2, t + TRACE_AT);
 		memcpy(t + FLAGS_AT, "00", 2);

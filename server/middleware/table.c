@@ -15,6 +15,7 @@ extern const struct middleware middleware_timeout;
 extern const struct middleware middleware_headers;
 extern const struct middleware middleware_response_time;
 extern const struct middleware middleware_ip_filter;
+extern const struct middleware middleware_compress;
 
 const struct middleware *const middleware_table[MIDDLEWARE_KIND_COUNT] = {
 	[MIDDLEWARE_REQUEST_ID] = &middleware_request_id,
@@ -25,4 +26,5 @@ const struct middleware *const middleware_table[MIDDLEWARE_KIND_COUNT] = {
 	[MIDDLEWARE_HEADERS] = &middleware_headers,
 	[MIDDLEWARE_RESPONSE_TIME] = &middleware_response_time,
 	[MIDDLEWARE_IP_FILTER] = &middleware_ip_filter,
+	[MIDDLEWARE_COMPRESS] = &middleware_compress,
 };

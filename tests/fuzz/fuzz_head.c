@@ -3,26 +3,14 @@
  * Heads: any bytes, whole and one at a time, must get one verdict; what is
  * taken must keep its promises.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "server/head.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static const struct head_limits limits = {
 	.head_bytes = 4096, .target_bytes = 512, .field_count = 32,
 };
-
-static void
-expect(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "broken promise: %s\n", what);
-		abort();
-	}
-}
 
 static int
 verdict(struct head_store *store, struct str text, size_t step,
@@ -45,7 +33,7 @@ verdict(struct head_store *store, struct str text, size_t step,
 		    scan.len - scan.skip), &limits, &refusal);
 	if (*ret_head != NULL)
 		return 200;
-	expect(refusal.status >= 400 && refusal.reason != NULL, "a reason");
+	FUZZ_PROMISE(refusal.status >= 400 && refusal.reason != NULL);
 	return refusal.status;
 }
 
@@ -62,16 +50,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bytewise = verdict(store, str_from(text, size), 1, &h);
 	whole = verdict(store, str_from(text, size), size + 1, &h);
 	/* Limits are noticed earlier the smaller the pieces. */
-	expect(whole == bytewise || (bytewise >= 400 && whole >= 400) ||
-	    whole == 0, "one verdict");
+	FUZZ_PROMISE(whole == bytewise || whole == 0 ||
+	    (bytewise >= 400 && whole >= 400));
 	if (h != NULL) {
-		expect(h->path.len > 0 && (h->path.p[0] == '/' ||
-		    h->is_asterisk), "an absolute path");
-		expect(memmem(h->path.p, h->path.len, "/../", 4) == NULL,
-		    "no dot segments");
-		expect(memchr(h->path.p, '\0', h->path.len) == NULL, "no NUL");
-		expect(h->minor == 0 || h->authority.len > 0, "a host");
-		expect(h->field_count <= limits.field_count, "few fields");
+		FUZZ_PROMISE(h->path.len > 0);
+		FUZZ_PROMISE(h->path.p[0] == '/' || h->is_asterisk);
+		FUZZ_PROMISE(memmem(h->path.p, h->path.len, "/../", 4) == NULL);
+		FUZZ_PROMISE(memchr(h->path.p, '\0', h->path.len) == NULL);
+		FUZZ_PROMISE(h->minor == 0 || h->authority.len > 0);
+		FUZZ_PROMISE(h->field_count <= limits.field_count);
 	}
 	free(text);
 	head_store_free(store);

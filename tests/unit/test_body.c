@@ -4,12 +4,9 @@
  */
 #include "server/body.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 struct body_case {
 	const char *sentence;
@@ -22,12 +19,14 @@ static const struct body_case cases[] = {
 	{"one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello", 0},
 	{"two chunks", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "hello", 0},
 	{"no content", "0\r\n\r\n", "", 0},
-	{"hex of either case", "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n",
+	{"hex of either case",
+	    "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n",
 	    "01234567890123456789", 0},
 	{"leading zeros", "0005\r\nhello\r\n000\r\n\r\n", "hello", 0},
 	{"the next request stays", "1\r\na\r\n0\r\n\r\nGET", "a", 3},
 	{"an extension is dropped", "1;a=b;c=\"d\"\r\na\r\n0\r\n\r\n", "a", 0},
-	{"trailers are dropped", "1\r\na\r\n0\r\nA: b\r\nHost: x\r\n\r\n", "a", 0},
+	{"trailers are dropped",
+	    "1\r\na\r\n0\r\nA: b\r\nHost: x\r\n\r\n", "a", 0},
 	{"no size", "\r\nhello", NULL, 0},
 	{"a sign", "+5\r\nhello\r\n", NULL, 0},
 	{"0x", "0x5\r\nhello\r\n", NULL, 0},
@@ -81,8 +80,8 @@ test_chunked(void **state)
 	char out[256];
 	size_t i, k, behind;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		for (k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
+	for (i = 0; i < UNIT_COUNT(cases); i++) {
+		for (k = 0; k < UNIT_COUNT(steps); k++) {
 			const struct body_case *c = &cases[i];
 			enum body_result res;
 
@@ -168,5 +167,5 @@ main(void)
 		cmocka_unit_test(test_what_is_given_back_comes_again),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return UNIT_RUN(tests);
 }

@@ -5,13 +5,10 @@
  */
 #include "server/head.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 static const struct head_limits limits = {
 	.head_bytes = 2048, .target_bytes = 256, .field_count = 10,
@@ -144,6 +141,12 @@ static const struct refusal_case cases[] = {
 	    400},
 	{"gzip, chunked is not implemented",
 	    LINE "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
+	{"an empty element before chunked is refused",
+	    LINE "Transfer-Encoding: ,chunked\r\n\r\n", 400},
+	{"chunked with a parameter is refused",
+	    LINE "Transfer-Encoding: chunked;q=1\r\n\r\n", 400},
+	{"chunked, identity is refused",
+	    LINE "Transfer-Encoding: chunked, identity\r\n\r\n", 400},
 	{"xchunked is refused",
 	    LINE "Transfer-Encoding: xchunked\r\n\r\n", 400},
 	{"a vertical tab before chunked is refused",
@@ -186,9 +189,10 @@ test_refusals(void **state)
 	struct head *head;
 	size_t i, k;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		for (k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
-			int got = verdict(cases[i].text, steps[k], store, &head);
+	for (i = 0; i < UNIT_COUNT(cases); i++) {
+		for (k = 0; k < UNIT_COUNT(steps); k++) {
+			int got = verdict(cases[i].text, steps[k], store,
+			    &head);
 
 			if (got != cases[i].status)
 				fail_msg("%s (by %zu): %d instead of %d",
@@ -304,5 +308,5 @@ main(void)
 		cmocka_unit_test(test_a_copy_stands_alone),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return UNIT_RUN(tests);
 }

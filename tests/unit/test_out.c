@@ -5,14 +5,11 @@
  */
 #include "server/out.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 struct wire {
 	int fd[2];
@@ -168,5 +165,5 @@ main(void)
 		cmocka_unit_test(test_a_broken_socket_is_an_error),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return UNIT_RUN(tests);
 }

@@ -5,14 +5,11 @@
 #include "server/spool.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 static void
 test_small_content_stays_in_memory(void **state)
@@ -78,5 +75,5 @@ main(void)
 		cmocka_unit_test(test_a_folder_that_cannot_hold_it_is_an_error),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return UNIT_RUN(tests);
 }

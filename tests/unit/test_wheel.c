@@ -4,13 +4,9 @@
  */
 #include "common/wheel.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "tests/unit/unit.h"
 
 struct item {
 	struct wheel_node node;
@@ -43,7 +39,7 @@ test_fires_once_and_in_time(void **state)
 {
 	static const uint64_t after[] = {0, 1, 50, 51, 999, 51150, 51200, 51250,
 	    75000, 300000};
-	enum { N = sizeof(after) / sizeof(after[0]) };
+	enum { N = UNIT_COUNT(after) };
 	struct item item[N] = {0};
 	struct wheel w;
 	size_t i;
@@ -148,5 +144,5 @@ main(void)
 		cmocka_unit_test(test_each_meets_everyone),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return UNIT_RUN(tests);
 }
