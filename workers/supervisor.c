@@ -152,8 +152,7 @@ supervisor_assign(struct supervisor *sup)
 			child_assign(by_index[i], &shares[i]);
 }
 
-/* Tells readers of the statistics how the whole is. */
-static void
+void
 supervisor_publish(const struct supervisor *sup)
 {
 	struct shared_header h = {
