@@ -37,9 +37,9 @@
 
 #define TO(state) (1u << CHILD_##state)
 
-/* The arrows of the drawing in child.h. */
-static const unsigned child_arrows[CHILD_STATE_COUNT]
-    __attribute__((unused)) = {	/* by assert() alone */
+/* The arrows of the drawing in child.h; used by assert() alone. */
+__attribute__((unused))
+static const unsigned child_arrows[CHILD_STATE_COUNT] = {
 	[CHILD_STARTING] = TO(SERVING) | TO(DRAINING) | TO(WAITING) | TO(GONE),
 	[CHILD_SERVING] = TO(STALLED) | TO(DRAINING) | TO(WAITING) | TO(GONE),
 	[CHILD_STALLED] = TO(WAITING) | TO(GONE),

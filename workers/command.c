@@ -272,9 +272,10 @@ command_settle(struct supervisor *sup)
 void
 command_stopped(struct supervisor *sup)
 {
-	struct order *o;
+	struct order *o, *after;
 
-	while ((o = TAILQ_FIRST(&sup->orders)) != NULL) {
+	for (o = TAILQ_FIRST(&sup->orders); o != NULL; o = after) {
+		after = TAILQ_NEXT(o, next);
 		command_answer(o->client, o->kind == ORDER_STOP,
 		    o->kind == ORDER_STOP ? "stopped\n" :
 		    "the server has stopped\n");

@@ -520,6 +520,7 @@ static void
 supervisor_log_totals(struct supervisor *sup)
 {
 	struct stats_view view;
+	uint64_t up_s;
 
 	/* A last repair: a lock that a dead worker held would hide totals. */
 	shared_repair(sup->shared);
@@ -527,13 +528,12 @@ supervisor_log_totals(struct supervisor *sup)
 		log_info("stopped");
 		return;
 	}
-	log_info("stopped after %llu s: %llu connections, %llu requests, %llu "
-	    "crashes, %llu reloads", (unsigned long long)
-	    ((supervisor_now_ms() - sup->started_ms) / 1000),
+	up_s = (supervisor_now_ms() - sup->started_ms) / 1000;
+	log_info("stopped after %llu s: %llu connections, %llu requests, "
+	    "%llu crashes, %llu reloads", (unsigned long long)up_s,
 	    (unsigned long long)view.total.connections,
 	    (unsigned long long)view.total.requests,
-	    (unsigned long long)sup->crashes,
-	    (unsigned long long)sup->reloads);
+	    (unsigned long long)sup->crashes, (unsigned long long)sup->reloads);
 	stats_view_done(&view);
 }
 
