@@ -18,7 +18,7 @@ struct stats_field {
 	const char *family;
 	const char *labels;	/* "" where there are none */
 	const char *help;
-	size_t offset;		/* in struct stats, of a uint64_t or histogram */
+	size_t offset; /* in struct stats, of a uint64_t or histogram */
 };
 
 /* Each ends with a field whose name is NULL. */

@@ -13,6 +13,7 @@
  */
 #include "server/head.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include <http_parser.h>
@@ -39,8 +40,6 @@ refuse(struct head_refusal *ret, int status, const char *reason)
 	ret->reason = reason;
 	return -1;
 }
-
-/* --- finding the end ----------------------------------------------------- */
 
 /* The limits hold for what has come so far, whole lines or not. */
 static int
@@ -114,8 +113,6 @@ head_find(struct head_scan *scan, const char *p, size_t len,
 	return res;
 }
 
-/* --- http-parser's callbacks only collect -------------------------------- */
-
 static int
 head_on_url(http_parser *hp, const char *p, size_t len)
 {
@@ -169,8 +166,6 @@ static const http_parser_settings head_settings = {
 	.on_headers_complete = head_on_complete,
 };
 
-/* --- what http-parser lets through --------------------------------------- */
-
 static enum method
 method_of(unsigned hp_method)
 {
@@ -221,8 +216,8 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 	return 0;
 }
 
-/* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand head_find()
- * has seen to.  No early way out, so that the compiler makes vectors of it. */
+/* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand is
+ * head_find()'s business.  No early way out, so that the compiler makes vectors of it. */
 static int
 check_bytes(struct str raw, struct head_refusal *ret)
 {
@@ -368,8 +363,7 @@ is_authority(struct str a)
 		for (; i < a.len && a.p[i] != ':'; i++) {
 			char c = a.p[i];
 
-			if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-			    !(c >= '0' && c <= '9') &&
+			if (!isalnum((unsigned char)c) &&
 			    (c == '\0' || strchr(extra, c) == NULL))
 				return false;
 		}
@@ -457,7 +451,7 @@ static int
 check_path(struct head_store *st, struct head_refusal *ret)
 {
 	struct head *h = &st->head;
-	ptrdiff_t len = (ptrdiff_t)h->path.len;
+	ptrdiff_t len;
 
 	h->is_path_decoded = false;
 	if (!percent_is_encoded(h->path, 0) && path_is_normal(h->path))
@@ -501,8 +495,6 @@ check_target(struct head_store *st, const struct head_limits *limits,
 		return 0;
 	return check_path(st, ret);
 }
-
-/* --- the parse ------------------------------------------------------------ */
 
 struct head_store *
 head_store_new(const struct head_limits *limits)
@@ -611,8 +603,6 @@ head_find_field(const struct head *h, struct str name)
 	}
 	return str_from(NULL, 0);
 }
-
-/* --- a copy --------------------------------------------------------------- */
 
 /* Moves a slice of `from` to the same place in the copy at `to`. */
 static void

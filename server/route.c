@@ -83,8 +83,6 @@ struct route_table {
 	pcre2_match_context *limits;
 };
 
-/* --- the table ------------------------------------------------------------ */
-
 struct route_table *
 route_table_new(void)
 {
@@ -164,8 +162,6 @@ host_get(struct route_table *t, struct str authority)
 	t->any.next = h;
 	return h;
 }
-
-/* --- adding --------------------------------------------------------------- */
 
 static size_t
 common_prefix(struct str a, struct str b)
@@ -377,8 +373,6 @@ route_table_add(struct route_table *t, const struct route_spec *spec,
 		return error_nomem(err, "route");
 	return 0;
 }
-
-/* --- finding -------------------------------------------------------------- */
 
 struct search {
 	struct route_match *match;

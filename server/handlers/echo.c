@@ -87,8 +87,6 @@ echo_run_whole(struct request *r)
 	return response_text(r, 200, echo_type(r), text);
 }
 
-/* --- streamed ------------------------------------------------------------- */
-
 /* Moves what is left to the front, unless a piece of it is lent. */
 static void
 echo_make_room(struct echo_stream *e)

@@ -38,8 +38,6 @@ struct file_cache {
 	struct file *bucket[BUCKETS];
 };
 
-/* --- a file --------------------------------------------------------------- */
-
 void
 file_unref(void *ptr)
 {
@@ -113,8 +111,6 @@ file_is_current(const struct file *f, int root_fd)
 	    time_is_same(st.st_mtim, f->st.st_mtim) &&
 	    time_is_same(st.st_ctim, f->st.st_ctim);
 }
-
-/* --- the cache ------------------------------------------------------------ */
 
 static int
 cache_open_root(struct file_cache *cache)

@@ -81,8 +81,6 @@ compress_setup(const struct config_middleware *cfg, struct server *srv,
 	return 0;
 }
 
-/* --- which responses ------------------------------------------------------ */
-
 /* "text/" + "*" matches every text; parameters of the type don't count. */
 static bool
 type_is_listed(const struct config_strings *types, struct str type)
@@ -138,8 +136,6 @@ compress_is_accepted(struct str accept)
 		gzip = accept_quality(accept, STR("*"));
 	return gzip > 0 && gzip >= accept_quality(accept, STR("identity"));
 }
-
-/* --- compressing ---------------------------------------------------------- */
 
 /* Returns the length written, or 0 where it doesn't get smaller. */
 static size_t

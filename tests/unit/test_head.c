@@ -191,7 +191,8 @@ test_refusals(void **state)
 
 	for (i = 0; i < UNIT_COUNT(cases); i++) {
 		for (k = 0; k < UNIT_COUNT(steps); k++) {
-			int got = verdict(cases[i].text, steps[k], store, &head);
+			int got = verdict(cases[i].text, steps[k], store,
+			    &head);
 
 			if (got != cases[i].status)
 				fail_msg("%s (by %zu): %d instead of %d",

@@ -72,10 +72,12 @@ static void
 test_some_heads_are_never_kept(void **state)
 {
 	static const char *const texts[] = {
-		"POST /plaintext HTTP/1.1\r\nHost: e\r\nContent-Length: 1\r\n\r\n",
+		"POST /plaintext HTTP/1.1\r\nHost: e\r\n"
+		"Content-Length: 1\r\n\r\n",
 		"POST /plaintext HTTP/1.1\r\nHost: e\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n",
-		"GET /plaintext HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n",
+		"GET /plaintext HTTP/1.1\r\nHost: e\r\n"
+		"Connection: close\r\n\r\n",
 		"GET /plaintext HTTP/1.1\r\nHost: e\r\nConnection: upgrade\r\n"
 		"Upgrade: websocket\r\n\r\n",
 		"GET /plaintext HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
