@@ -61,8 +61,8 @@ loopback_config(const char *text)
 	struct config *cfg = config_parse(str_of(text), NULL, &problems);
 
 	if (cfg == NULL)
-		fail_msg("%s", problems.count > 0 ? problems.item[0]
-						  : "no config");
+		fail_msg("%s", problems.count > 0
+		    ? problems.item[0] : "no config");
 	config_problems_done(&problems);
 	return cfg;
 }
@@ -103,8 +103,6 @@ loopback_close(struct loopback *lo)
 	event_base_free(lo->base);
 	free(lo);
 }
-
-/* --- the client ----------------------------------------------------------- */
 
 static void
 client_on_readable(int fd, short what, void *arg)
@@ -184,8 +182,6 @@ loopback_send(struct loopback *lo, struct str request, struct reply *ret_reply)
 		fail_msg("no end after %d s: %.*s", LOOPBACK_SECONDS_MAX,
 		    STR_FMT(buf_str(&ret_reply->text)));
 }
-
-/* --- replies -------------------------------------------------------------- */
 
 void
 loopback_ask(struct loopback *lo, const char *request, struct reply *ret_reply)

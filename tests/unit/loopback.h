@@ -37,9 +37,9 @@ struct loopback {
 	struct server *srv;
 	struct stats stats;
 	struct server_ops ops;
-	enum service_kind service;	/* SERVICE_PUBLIC; the test may change */
-	struct sockaddr_in6 peer;	/* ::1; the test may change it */
-	const char *unready;		/* why /ready says no; NULL: it says yes */
+	enum service_kind service;	/* public; change at will */
+	struct sockaddr_in6 peer;	/* ::1; change at will */
+	const char *unready;		/* why it isn't; NULL: it is */
 };
 
 /* The first response on a connection; head and content are slices of text. */
@@ -66,7 +66,7 @@ void reply_done(struct reply *reply);
 /* One row of a table of requests and what must come back. */
 struct exchange {
 	const char *name;
-	const char *request;		/* head lines but for Host and the end */
+	const char *request;		/* all but Host and the end */
 	int status;
 	const char *has[6];		/* "Name: value", each in the head */
 	const char *lacks[4];		/* "Name:", none in the head */

@@ -179,8 +179,6 @@ test_echo_chunked(void **state)
 	loopback_close(lo);
 }
 
-/* --- static ---------------------------------------------------------------- */
-
 static void
 file_write(const char *folder, const char *name, const char *text)
 {

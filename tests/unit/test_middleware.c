@@ -29,8 +29,6 @@ exchanges_run(const char *config, const struct exchange *x, size_t count)
 	loopback_close(lo);
 }
 
-/* --- cors ------------------------------------------------------------------- */
-
 #define PREFLIGHT(origin)                                                      \
 	"OPTIONS / HTTP/1.0\r\nOrigin: " origin                                \
 	"\r\nAccess-Control-Request-Method: PUT"                               \
@@ -100,8 +98,6 @@ test_cors_any(void **state)
 	    "\"methods\": [\"GET\", \"POST\"], \"headers\": [\"*\"]}"), x,
 	    UNIT_COUNT(x));
 }
-
-/* --- request_id --------------------------------------------------------------- */
 
 static bool
 is_hex(struct str s, size_t len)
@@ -196,8 +192,6 @@ test_traceparent(void **state)
 	loopback_close(lo);
 }
 
-/* --- fields -------------------------------------------------------------------- */
-
 static void
 test_fields(void **state)
 {
@@ -241,8 +235,6 @@ test_response_time(void **state)
 	loopback_close(lo);
 }
 
-/* --- ip_filter ------------------------------------------------------------------- */
-
 static void
 test_ip_filter(void **state)
 {
@@ -267,8 +259,6 @@ test_ip_filter(void **state)
 	}
 	loopback_close(lo);
 }
-
-/* --- compress -------------------------------------------------------------------- */
 
 #define REPEAT "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 static const char compress_config[] =
@@ -363,8 +353,6 @@ test_compress_what(void **state)
 	}
 	loopback_close(lo);
 }
-
-/* --- timeout --------------------------------------------------------------------- */
 
 static void
 test_timeout(void **state)
