@@ -22,7 +22,7 @@ struct shares_case {
 static const struct shares_case shares_cases[] = {
 	{"one worker has all", "1", 4, "0000"},
 	{"shares go round", "111", 8, "01201201"},
-	{"the share of a dead worker is adopted", "110", 8, "01001100"},
+	{"the share of a dead worker is adopted", "110", 8, "01001101"},
 	{"what several leave is spread", "1010", 8, "00220022"},
 	{"one that is left has all", "0010", 8, "22222222"},
 	{"fewer shares than workers", "1111", 2, "01"},
