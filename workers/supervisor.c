@@ -152,8 +152,7 @@ supervisor_assign(struct supervisor *sup)
 			child_assign(by_index[i], &shares[i]);
 }
 
-/* Tells readers of the statistics how the whole is. */
-static void
+void
 supervisor_publish(const struct supervisor *sup)
 {
 	struct shared_header h = {
@@ -578,7 +577,8 @@ supervisor_run(const struct supervisor_options *options)
 	setproctitle("supervisor");
 	gen = generation_load(options->file, options->workers, &why);
 	if (gen == NULL) {
-		supervisor_refuse_start(&sup, buf_str(&why).p);
+		/* As they are: an editor jumps to "file:line:column:". */
+		fprintf(stderr, "%.*s", STR_FMT(buf_str(&why)));
 	} else if (supervisor_open(&sup, gen->config, &err) == -1) {
 		supervisor_refuse_start(&sup, err.text);
 		generation_unref(gen);
