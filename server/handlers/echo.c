@@ -136,7 +136,8 @@ echo_on_body(struct request *r, const void *state, struct str piece,
 	taken = ECHO_BUFFER_BYTES - e->to;
 	if (taken > piece.len)
 		taken = piece.len;
-	memcpy(e->buffer + e->to, piece.p, taken);
+	if (taken > 0)
+		memcpy(e->buffer + e->to, piece.p, taken);
 	e->to += taken;
 	e->is_paused = taken < piece.len;
 	e->is_last = is_last;

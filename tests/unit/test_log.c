@@ -74,10 +74,12 @@ static const struct {
 	{"plain", "hello", STR_INIT("warn  hello\n")},
 	{"a forged line", "a\r\n2026 error b",
 	    STR_INIT("warn  a\\x0d\\x0a2026 error b\n")},
-	{"a terminal's escape", "\x1b[2J\x7f", STR_INIT("warn  \\x1b[2J\\x7f\n")},
+	{"a terminal's escape", "\x1b[2J\x7f",
+	    STR_INIT("warn  \\x1b[2J\\x7f\n")},
 	{"the one-character escape of C1", "\xc2\x9b" "2J",
 	    STR_INIT("warn  \\xc2\\x9b2J\n")},
-	{"UTF-8 stays", "gr\xc3\xbc\xc3\x9f", STR_INIT("warn  gr\xc3\xbc\xc3\x9f\n")},
+	{"UTF-8 stays", "gr\xc3\xbc\xc3\x9f",
+	    STR_INIT("warn  gr\xc3\xbc\xc3\x9f\n")},
 	{"no UTF-8", "\xff\xc3(", STR_INIT("warn  \\xff\\xc3(\n")},
 };
 
