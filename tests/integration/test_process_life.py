@@ -285,3 +285,57 @@ def test_usr2_says_that_it_can_not(corelane):
     srv.signal(signal.SIGUSR2)
     wait_until(lambda: "upgrade is not available" in srv.log(), "the word")
     assert srv.get("/hello").status == 200
+
+
+def test_systemd_is_told(tmp_path):
+    path = str(tmp_path / "notify.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(30)
+        srv = Corelane(env={"NOTIFY_SOCKET": path,
+                            "WATCHDOG_USEC": "200000"}).start()
+        told = {}
+
+        def heard(word):
+            while word not in told:
+                for line in sock.recv(1000).decode().splitlines():
+                    key, _, value = line.partition("=")
+                    told[key] = value
+            return told[word]
+
+        assert heard("READY") == "1"
+        assert heard("MAINPID") == str(srv.pid)
+        assert heard("WATCHDOG") == "1"
+        told.clear()
+        assert srv.command("reload")[0] == 0
+        assert heard("RELOADING") == "1"
+        assert int(heard("MONOTONIC_USEC")) > 0
+        assert heard("READY") == "1"
+        srv.stop()
+        assert heard("STOPPING") == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_workers_are_the_configured_user_and_the_supervisor_stays(corelane):
+    srv = corelane({"user": "nobody"})
+    for pid in srv.worker_pids():
+        assert os.stat(f"/proc/{pid}").st_uid == 65534
+    assert os.stat(f"/proc/{srv.pid}").st_uid == 0
+    assert srv.get("/hello").status == 200
+
+
+def test_an_unknown_user_is_refused():
+    srv = Corelane({"user": "no-such-user-here"})
+    done = run("run", "-c", srv.config_file)
+    assert done.returncode == 1
+    assert "no-such-user-here" in done.stderr
+
+
+def test_a_broken_file_still_finds_its_server(corelane):
+    srv = corelane()
+    srv.configure('{"run_dir": "run", "workers": oops}')
+    assert srv.command("status")[0] == 0
+    code, _, err = srv.command("reload")
+    assert code == 1 and "corelane.json:1:" in err
+    assert srv.get("/hello").status == 200
+    srv.configure()
