@@ -158,6 +158,15 @@ def test_the_run_dir_is_private(corelane):
         assert int(f.read()) == srv.pid
 
 
+def test_a_worker_that_can_not_serve_ends_the_start_with_its_reason():
+    srv = Corelane({"access_log": {"file": "no/such/folder/access.log"}})
+    done = run("run", "-c", srv.config_file)
+    assert done.returncode == 1
+    assert "access_log: open" in done.stderr
+    assert "No such file or directory" in done.stderr
+    assert "serving with" not in done.stderr
+
+
 # -- stop --------------------------------------------------------------------------
 
 @pytest.mark.parametrize("number",
