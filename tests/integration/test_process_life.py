@@ -180,6 +180,21 @@ def test_a_signal_stops_gracefully(corelane, number):
     assert re.search(r"stopped after \d+ s: ", srv.log())
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_drains_all_the_same(corelane, number):
+    srv = corelane(workers=2)
+    with srv.connect() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\n"
+                    b"Content-Length: 5\r\n\r\nab")
+        wait_until(lambda: srv.stats()["total"]["connections_active"] >= 2,
+                   "the server to see the request")
+        os.killpg(srv.pid, number)       # Ctrl-C; a service manager's stop
+        wait_until(lambda: "draining" in srv.log(), "the drain")
+        client.send(b"cde")
+        assert client.final("POST").body == b"abcde"
+    assert srv.wait_exit() == 0
+
+
 def test_stop_returns_when_it_is_stopped(corelane):
     srv = corelane()
     code, out, err = srv.command("stop")
