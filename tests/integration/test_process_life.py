@@ -5,10 +5,18 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
 from corelane import Corelane, binary, proc_stat, wait_until
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """Servers that never start leave their folders where pytest clears up;
+    their paths are longer than a unix socket's may be, too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def run(*words, **options):
