@@ -99,6 +99,21 @@ read_unknown_key(struct reader *r, const struct section *s,
 		    v != NULL ? "\"" : "");
 }
 
+/* Without its selector a section's keys aren't known; one that looks like the
+ * selector itself is why it is missing. */
+static bool
+read_is_mistyped_selector(const struct section *s, const struct node *n,
+    const struct node *child)
+{
+	const struct field *f = section_selector(s);
+	struct suggest near = {.word = child->key};
+
+	if (node_find(n, f->key) != NULL)
+		return false;
+	suggest_try(&near, f->key);
+	return near.best != NULL;
+}
+
 static void
 read_missing(struct reader *r, const struct field *f, struct node *n)
 {
@@ -285,7 +300,8 @@ read_section(struct reader *r, const struct section *s, struct node *n,
 			continue;
 		if (f != NULL)
 			read_member(r, f, child, base);
-		else if (v != NULL || s->variants == NULL)
+		else if (v != NULL || s->variants == NULL ||
+		    read_is_mistyped_selector(s, n, child))
 			read_unknown_key(r, s, v, child);
 	}
 	read_missing(r, s->fields, n);
