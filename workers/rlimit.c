@@ -10,6 +10,8 @@
 
 #include <sys/resource.h>
 
+#include "common/log.h"
+
 /* Beside connections and listeners: logs, epoll, event pipes, the control
  * pairs of all workers, files being served, and some to spare. */
 #define RLIMIT_RESERVE 128
@@ -17,6 +19,9 @@
 /* More than this per worker is nobody's aim; a container's limit of 2^30 would
  * say otherwise. */
 #define RLIMIT_AUTO_MAX (1u << 20)
+
+/* Fewer than this is hardly what who wrote "auto" had in mind. */
+#define RLIMIT_AUTO_FEW 1024
 
 /* Tries to have at least `need`; root may go beyond the hard limit. */
 static rlim_t
@@ -61,6 +66,11 @@ rlimit_raise(const struct config *cfg, size_t listener_count,
 		wanted = limit - other;
 		if (wanted > RLIMIT_AUTO_MAX)
 			wanted = RLIMIT_AUTO_MAX;
+		if (wanted < RLIMIT_AUTO_FEW)
+			log_warn("the limit on open files, %llu, leaves each "
+			    "worker %zu connections: raise LimitNOFILE, or set "
+			    "limits.connections", (unsigned long long)limit,
+			    wanted);
 	}
 	*ret_connections = wanted;
 	return 0;
