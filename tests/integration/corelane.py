@@ -66,6 +66,13 @@ def binary():
         ROOT, "build", "corelane")
 
 
+def is_sanitized():
+    """Was the binary built with AddressSanitizer?  Its quarantine makes every
+    figure of memory meaningless."""
+    with open(binary(), "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def wait_until(condition, what, seconds=PATIENCE):
     """Polls until condition() is true; returns its value."""
     deadline = time.monotonic() + seconds
