@@ -26,7 +26,8 @@ struct bytes {
 
 /* One reference, contents copied (or left for the caller to fill); NULL when
  * there is no memory. */
-struct bytes *bytes_new(struct str contents) __attribute__((warn_unused_result));
+struct bytes *bytes_new(struct str contents)
+    __attribute__((warn_unused_result));
 struct bytes *bytes_alloc(size_t len) __attribute__((warn_unused_result));
 
 /* One more reference; returns `b`. */

@@ -184,8 +184,6 @@ clock_format_iso(int64_t real_ms, char *out)
 	memcpy(out, "Z", 2);
 }
 
-/* --- parsing: each clock_take_* moves `s` past what it read ------------- */
-
 static bool
 clock_take_text(struct str *s, struct str text)
 {

@@ -37,8 +37,8 @@ int64_t clock_now_real_ms(void);	/* since the epoch, milliseconds */
 /* Writes the IMF-fixdate of `t` and a NUL: CLOCK_DATE_BYTES + 1 bytes. */
 void clock_format_date(int64_t t, char *out);
 
-/* Writes milliseconds since the epoch as RFC 3339 in UTC, for logs and JSON, and
- * a NUL: CLOCK_ISO_BYTES + 1 bytes. */
+/* Writes milliseconds since the epoch as RFC 3339 in UTC, for logs and JSON,
+ * and a NUL: CLOCK_ISO_BYTES + 1 bytes. */
 void clock_format_iso(int64_t real_ms, char *out);
 
 /* Reads an HTTP date in any of the three forms of RFC 9110 5.6.7.  Returns the

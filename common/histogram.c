@@ -13,7 +13,7 @@
 
 #define HISTOGRAM_LINEAR 256u		/* values with a bucket of their own */
 #define HISTOGRAM_LINEAR_BITS 8u
-#define HISTOGRAM_GROUP 128u		/* buckets per power of two after that */
+#define HISTOGRAM_GROUP 128u /* buckets per power of two after that */
 #define HISTOGRAM_GROUP_BITS 7u
 
 unsigned

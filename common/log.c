@@ -60,8 +60,6 @@ struct log_line {
 /* Kept free for what ends every line: the mark of a cut, "} and a newline. */
 #define LOG_TAIL_BYTES 8
 
-/* --- where lines go ----------------------------------------------------- */
-
 /* A description of our own for a pipe, so that O_NONBLOCK doesn't reach others
  * who share it; -1 where that can't be had: then poll(2) alone must do. */
 static int
@@ -179,8 +177,6 @@ log_put(int fd, const char *text, size_t len)
 		n = write(fd, text, len);
 	return n == (ssize_t)len;
 }
-
-/* --- lines -------------------------------------------------------------- */
 
 static void
 log_line_add(struct log_line *line, struct str s)

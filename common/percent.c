@@ -163,7 +163,8 @@ path_is_normal(struct str path)
 	if (path.len == 0 || path.p[0] != '/')
 		return 0;
 	while (at < path.len) {
-		if (path.len - at > WORD_BYTES && !path_is_suspect(path.p + at)) {
+		if (path.len - at > WORD_BYTES &&
+		    !path_is_suspect(path.p + at)) {
 			at += WORD_BYTES;
 			continue;
 		}

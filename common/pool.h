@@ -9,8 +9,7 @@
  * caller's objects goes back to the system, but for one: memory follows a
  * burst down again.
  *
- * Under ASan a returned object is poisoned; under valgrind pools still work,
- * with leaks reported per slab.
+ * Under ASan a returned object is poisoned.
  *
  * Context: one thread per pool.
  */

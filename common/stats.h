@@ -28,7 +28,7 @@
 #include "common/histogram.h"
 
 /*
- * X(field, family, labels, unit or "", help)
+ * X(field, family, labels, help)
  *
  * `family` is the Prometheus name without the "corelane_" in front and the
  * "_total" behind; fields of one family stand together and differ in their
@@ -132,7 +132,7 @@ struct stats_view {
 	uint64_t reloads;		/* that succeeded */
 	uint64_t reloads_failed;
 	int64_t reload_real_ms;		/* the last one; 0: none yet */
-	bool reload_ok;			/* how the last one ended; true: none yet */
+	bool reload_ok; /* how the last one ended; true: none yet */
 	uint64_t crashes;		/* workers that died of themselves */
 	uint64_t stalls;		/* workers killed by the watchdog */
 	uint64_t lock_repairs;		/* rwlocks re-made after a death */

@@ -28,9 +28,9 @@
 #define WHEEL_TICK_MS 50
 
 struct wheel_node {
-	struct wheel_node *next, **prev;	/* prev NULL: not in the wheel */
+	struct wheel_node *next, **prev; /* prev NULL: not in the wheel */
 	uint32_t due;				/* tick of the deadline */
-	uint32_t at;				/* tick of the slot it stands in */
+	uint32_t at; /* tick of the slot it stands in */
 };
 
 struct wheel {

@@ -64,7 +64,7 @@ enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
 /* One entry of "listen", or the admin address. */
 struct config_listen {
 	struct config_pos pos;
-	struct str address;		/* "127.0.0.1:8080", "[::]:80", "unix:..." */
+	struct str address; /* "127.0.0.1:8080", "[::]:80", "unix:..." */
 	enum config_protocol protocol;
 	struct str handler;		/* PROTOCOL_TCP: "echo" */
 };
@@ -95,7 +95,7 @@ struct config_middleware {
 		struct {
 			enum config_log_when {
 				LOG_ALWAYS, LOG_ERRORS, LOG_NEVER
-			} when;			/* which requests of this route */
+			} when; /* which requests of this route */
 			int64_t slow_ms;	/* slower ones always; 0: off */
 		} access_log;
 		struct {
@@ -110,13 +110,14 @@ struct config_middleware {
 		struct {
 			struct config_strings origins;	/* "*": any */
 			struct config_strings methods;
-			struct config_strings headers;	/* allowed request fields */
+			/* allowed request fields */
+			struct config_strings headers;
 			struct config_strings expose;
 			bool credentials;
 			int64_t max_age_s;
 		} cors;
 		struct {
-			int64_t after_ms;	/* CONFIG_AUTO: timeouts.request */
+			int64_t after_ms; /* CONFIG_AUTO: timeouts.request */
 			int status;		/* 503, or 408 or 504 */
 		} timeout;
 		struct {
@@ -134,7 +135,8 @@ struct config_middleware {
 		struct {
 			size_t min_bytes;
 			int level;		/* 1 to 9 */
-			struct config_strings types;	/* media types, "text/" + "*" */
+			/* media types, "text/" + "*" */
+			struct config_strings types;
 		} compress;
 	};
 };
@@ -161,29 +163,30 @@ struct config_route {
 	struct config_pos pos;
 	struct str path;		/* "/users/{id:[0-9]+}" */
 	struct str host;		/* empty: any */
-	unsigned methods;		/* METHOD_BIT()s; 0: the handler's own */
+	unsigned methods; /* METHOD_BIT()s; 0: the handler's own */
 	struct config_middlewares middleware;	/* after the global ones */
 	enum config_handler_kind handler;
 	union {
 		struct {
 			int status;		/* 200 */
 			struct config_fields headers;
-			struct str body;	/* "body", or the text of "json" */
+			struct str body; /* "body", or the text of "json" */
 			bool is_json;
+			int64_t delay_ms;	/* waited first; 0: none */
 		} respond;
 		struct {
-			struct str to;		/* may use "{path}" of the pattern */
+			struct str to; /* may use "{path}" of the pattern */
 			int status;		/* 301, 302, 303, 307, 308 */
 			bool keep_query;
 		} redirect;
 		struct {
 			struct str root;	/* a folder */
 			struct config_strings index;	/* {"index.html"} */
-			struct config_fields types;	/* ".ext" to media type */
-			struct str default_type;	/* application/octet-stream */
+			struct config_fields types; /* ".ext" to media type */
+			struct str default_type; /* application/octet-stream */
 		} stat;
 		struct {
-			bool stream;		/* answer while the body arrives */
+			bool stream; /* answer while the body arrives */
 		} echo;
 	};
 };
@@ -200,7 +203,7 @@ struct config {
 	struct str text_hash;		/* hex, of the effective values */
 
 	int workers;			/* CONFIG_AUTO: one per usable core */
-	int max_workers;		/* CONFIG_AUTO: twice that, at least 8 */
+	int max_workers; /* CONFIG_AUTO: twice that, at least 8 */
 	bool cpu_affinity;
 	struct str user, group;		/* empty: stay who we are */
 	struct str run_dir;
@@ -222,14 +225,15 @@ struct config {
 	} access_log;
 
 	struct {
-		int64_t connections;	/* per worker; CONFIG_AUTO: as files allow */
+		/* per worker; CONFIG_AUTO: as files allow */
+		int64_t connections;
 		int64_t connections_per_ip;	/* per worker; 0: no limit */
 		size_t target_bytes;
 		size_t header_bytes;	/* the whole head */
 		int64_t header_count;
 		size_t body_bytes;
 		int64_t requests_per_connection;	/* 0: no limit */
-		size_t write_queue_bytes;	/* unsent bytes of one connection */
+		size_t write_queue_bytes; /* unsent bytes of one connection */
 	} limits;
 	struct {
 		int64_t head_ms, body_ms, write_ms, idle_ms;

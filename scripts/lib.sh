@@ -17,10 +17,10 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Debian 12 packages, by purpose.
 declare -A PACKAGES=(
 	[build]="meson ninja-build gcc libc6-dev pkgconf libevent-dev
-	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev"
+	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev libcmocka-dev"
 	[jemalloc]="libjemalloc-dev"
 	[mimalloc]="libmimalloc-dev"
-	[test]="libcmocka-dev python3 python3-pytest python3-websockets curl
+	[test]="python3 python3-pytest python3-websockets curl
 	    valgrind libc6-dbg"
 	[lint]="clang clang-format clang-tidy shellcheck universal-ctags python3"
 	[bench]="python3 util-linux"
@@ -39,13 +39,13 @@ die() {
 # A wrong command line: exit 2, as corelane itself does.
 die_usage() {
 	say "${0##*/}: $*"
-	say "try: ${0##*/} --help"
+	say "try: scripts/${0##*/} --help"
 	exit 2
 }
 
 # Prints the comment at the head of the script, which is its manual.
 help_print() {
-	sed -n '/^# SPDX/d; 2,/^$/s/^# \{0,1\}//p' "$0"
+	sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
 }
 
 # The packages of these purposes that are not installed, one a line.
@@ -56,8 +56,9 @@ packages_missing() {
 		read -r -d '' -a wanted <<<"${PACKAGES[$purpose]}" || true
 		want+=("${wanted[@]}")
 	done
-	dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' \
-	    "${want[@]}" 2>/dev/null |
+	# It fails for a name that it has never heard of, which is an answer too.
+	{ dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' \
+	    "${want[@]}" 2>/dev/null || true; } |
 	    awk -v want="${want[*]}" '
 		$2 == "installed" { sub(/:.*/, "", $1); have[$1] = 1 }
 		END {

@@ -98,8 +98,6 @@ access_log_flush(struct access_log *log)
 	log->lines = 0;
 }
 
-/* --- lines ------------------------------------------------------------------------ */
-
 static void
 render_stamp(struct access_log *log, int64_t second)
 {
@@ -212,7 +210,7 @@ access_log_add(struct access_log *log, struct request *r, bool is_aborted)
 	if (log->format == ACCESS_JSON) {
 		add_json(log, r, now_ms, us);
 		buf_add(&log->buf, is_aborted ? STR(",\"aborted\":true}\n")
-					      : STR("}\n"));
+		    : STR("}\n"));
 	} else {
 		add_combined(log, r);
 		buf_add_byte(&log->buf, '\n');

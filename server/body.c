@@ -149,7 +149,7 @@ static int
 body_on_byte(struct body_reader *b, char c)
 {
 	if (++b->line > (b->state >= BODY_AT_TRAILER ? BODY_TRAILER_MAX
-						     : BODY_CHUNK_LINE_MAX))
+	    : BODY_CHUNK_LINE_MAX))
 		return body_refuse(b, "chunk line or trailers are too long");
 	switch (b->state) {
 	case BODY_AT_SIZE:
@@ -190,7 +190,7 @@ body_take(struct body_reader *b, struct str *in, struct str *ret_piece)
 	b->total += n;
 	if (b->left == 0) {
 		b->state = b->framing == BODY_LENGTH ? BODY_AT_END
-						     : BODY_AT_DATA_CR;
+		    : BODY_AT_DATA_CR;
 		b->line = 0;
 	}
 	return BODY_PIECE;

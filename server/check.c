@@ -76,8 +76,9 @@ check_route(struct server *srv, struct route_table *table, size_t index,
 		other = found;
 		if (err.code == ERROR_BUSY && other != NULL)
 			config_problem_add(problems, srv->config, cfg->pos,
-			    path, "is the same as routes[%zu] (line %u): remove "
-			    "one, or give them different methods or hosts",
+			    path, "is the same as routes[%zu] (line %u): "
+			    "remove one, or give them different methods or "
+			    "hosts",
 			    (size_t)(other - srv->config->routes.item),
 			    other->pos.line);
 		else
@@ -117,8 +118,6 @@ server_check(struct config *cfg, struct config_problems *problems)
 		event_base_free(srv.base);
 	return problems->count + problems->dropped - before;
 }
-
-/* --- the route table ---------------------------------------------------------- */
 
 static void
 print_methods(unsigned methods, struct buf *out)

@@ -31,12 +31,11 @@
 
 static void conn_on_event(evutil_socket_t fd, short what, void *arg);
 
-/* --- state ------------------------------------------------------------------ */
-
 #define TO(state) (1u << (state))
 
-/* The arrows of the drawing in conn.h, and from everywhere to CLOSED. */
-static const unsigned conn_arrows[] = {
+/* The arrows of the drawing in conn.h, and from everywhere to CLOSED; asked for
+ * by an assert alone. */
+static const unsigned conn_arrows[] __attribute__((unused)) = {
 	[CONN_IDLE] = TO(CONN_HEAD) | TO(CONN_BODY) | TO(CONN_HANDLER) |
 	    TO(CONN_SEND) | TO(CONN_LINGER),
 	[CONN_HEAD] = TO(CONN_IDLE) | TO(CONN_BODY) | TO(CONN_HANDLER) |
@@ -99,8 +98,6 @@ conn_want(struct conn *c, short want)
 		conn_close(c, "no memory for its event");
 	}
 }
-
-/* --- open and close ---------------------------------------------------------- */
 
 static void
 conn_set_peer(struct conn *c, const struct sockaddr *peer)
@@ -170,7 +167,7 @@ conn_open(struct server *srv, int fd, enum service_kind service,
 		srv->stats->connections_active++;
 	/* Who connects and says nothing has as long as for a head. */
 	conn_set_timer(c, service == SERVICE_TCP_ECHO ? cfg->timeouts.idle_ms
-						      : cfg->timeouts.head_ms);
+	    : cfg->timeouts.head_ms);
 }
 
 void
@@ -239,8 +236,6 @@ conn_finish(struct conn *c)
 	conn_move(c, CONN_LINGER);
 	conn_set_timer(c, LINGER_MS);
 }
-
-/* --- a turn ------------------------------------------------------------------- */
 
 int
 conn_flush(struct conn *c, bool more)
@@ -355,8 +350,6 @@ conn_continue(struct conn *c)
 		memcpy(srv->scratch, c->input->data, len);
 	conn_turn(c, str_from(srv->scratch, len));
 }
-
-/* --- events ---------------------------------------------------------------------- */
 
 /* The peer has closed, or half-closed: a client that waits for an answer and
  * can't ask for another. */

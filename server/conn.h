@@ -61,7 +61,7 @@ enum conn_state {
 /* Input that came and can't be used yet: part of a head, or the next requests
  * of a pipeline while this one is being sent.  Exists only when not empty. */
 struct conn_input {
-	struct head_scan scan;		/* in HEAD: how far it has been looked at */
+	struct head_scan scan; /* in HEAD: how far it has been looked at */
 	uint32_t len;
 	char data[];
 };
@@ -83,7 +83,7 @@ struct conn {
 	uint16_t port;			/* of the peer, network order */
 	bool is_closing : 1;		/* after what is being sent */
 	bool is_lingering : 1;		/* then: unread input may be there */
-	bool is_timed_out : 1;		/* its head or content came too slowly */
+	bool is_timed_out : 1; /* its head or content came too slowly */
 	bool is_queued : 1;		/* in server.queued */
 	bool is_sent_full : 1;		/* the socket took no more */
 	bool is_counted : 1;		/* in peers */
@@ -113,8 +113,6 @@ void conn_on_deadline(struct wheel_node *node, void *arg);
  * connection from outside its own events (a handler's late answer).
  */
 void conn_continue(struct conn *c);
-
-/* --- for the protocols (http1.c, tcp.c) ----------------------------------- */
 
 void conn_move(struct conn *c, enum conn_state state);
 

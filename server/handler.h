@@ -19,9 +19,9 @@ struct server;
 
 /* What a handler does with a request's content. */
 enum handler_body {
-	HANDLER_BODY_IGNORE,	/* runs at once; what comes is read and dropped */
+	HANDLER_BODY_IGNORE, /* runs at once; what comes is read and dropped */
 	HANDLER_BODY_WHOLE,	/* runs when r->body is whole */
-	HANDLER_BODY_STREAM	/* runs at once, then on_body() for each piece */
+	HANDLER_BODY_STREAM /* runs at once, then on_body() for each piece */
 };
 
 struct handler {

@@ -13,6 +13,7 @@
  */
 #include "server/head.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include <http_parser.h>
@@ -39,8 +40,6 @@ refuse(struct head_refusal *ret, int status, const char *reason)
 	ret->reason = reason;
 	return -1;
 }
-
-/* --- finding the end ----------------------------------------------------- */
 
 /* The limits hold for what has come so far, whole lines or not. */
 static int
@@ -114,8 +113,6 @@ head_find(struct head_scan *scan, const char *p, size_t len,
 	return res;
 }
 
-/* --- http-parser's callbacks only collect -------------------------------- */
-
 static int
 head_on_url(http_parser *hp, const char *p, size_t len)
 {
@@ -169,8 +166,6 @@ static const http_parser_settings head_settings = {
 	.on_headers_complete = head_on_complete,
 };
 
-/* --- what http-parser lets through --------------------------------------- */
-
 static enum method
 method_of(unsigned hp_method)
 {
@@ -221,6 +216,23 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 	return 0;
 }
 
+/* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand is
+ * head_find()'s business.  No early way out, so that the compiler makes vectors of it. */
+static int
+check_bytes(struct str raw, struct head_refusal *ret)
+{
+	unsigned char bad = 0, c;
+	size_t i;
+
+	for (i = 0; i < raw.len; i++) {
+		c = (unsigned char)raw.p[i];
+		bad |= (unsigned char)((c < 0x20) & (c != '\t') &
+		    (c != '\r') & (c != '\n'));
+		bad |= (unsigned char)(c == 0x7f);
+	}
+	return bad == 0 ? 0 : refuse(ret, 400, "control byte in the head");
+}
+
 /* RFC 9110 5.1: a name is a token, and the colon follows at once (RFC 9112 5.1:
  * white space there has been used for smuggling). */
 static int
@@ -245,6 +257,25 @@ count_fields(const struct head *h, enum field_id id)
 	for (i = h->first[id] - 1u; i < h->field_count; i++)
 		n += h->fields[i].id == id;
 	return n;
+}
+
+/* RFC 9112 6.1: anything but "chunked" to the letter.  Chunked once and last
+ * behind other codings means something, which this server has not. */
+static int
+refuse_coding(struct str list, struct head_refusal *ret)
+{
+	unsigned items = 0, chunked = 0;
+	bool is_last = false;
+	struct str item;
+
+	while (str_list_next(&list, &item)) {
+		is_last = str_eq_nocase(item, STR("chunked"));
+		chunked += is_last;
+		items++;
+	}
+	if (chunked == 1 && is_last && items > 1)
+		return refuse(ret, 501, "unknown transfer coding");
+	return refuse(ret, 400, "malformed Transfer-Encoding");
 }
 
 /* RFC 9112 6.1, 6.3: one way to say where the content ends, or none. */
@@ -274,11 +305,8 @@ check_framing(struct head *h, struct head_refusal *ret)
 		return refuse(ret, 400, "Transfer-Encoding in HTTP/1.0");
 	if (codings > 1)
 		return refuse(ret, 400, "two Transfer-Encoding fields");
-	if (!str_eq_nocase(coding, STR("chunked"))) {
-		if (str_list_has(coding, STR("chunked")))
-			return refuse(ret, 501, "unknown transfer coding");
-		return refuse(ret, 400, "malformed Transfer-Encoding");
-	}
+	if (!str_eq_nocase(coding, STR("chunked")))
+		return refuse_coding(coding, ret);
 	h->framing = BODY_CHUNKED;
 	return 0;
 }
@@ -335,8 +363,7 @@ is_authority(struct str a)
 		for (; i < a.len && a.p[i] != ':'; i++) {
 			char c = a.p[i];
 
-			if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-			    !(c >= '0' && c <= '9') &&
+			if (!isalnum((unsigned char)c) &&
 			    (c == '\0' || strchr(extra, c) == NULL))
 				return false;
 		}
@@ -424,7 +451,7 @@ static int
 check_path(struct head_store *st, struct head_refusal *ret)
 {
 	struct head *h = &st->head;
-	ptrdiff_t len = (ptrdiff_t)h->path.len;
+	ptrdiff_t len;
 
 	h->is_path_decoded = false;
 	if (!percent_is_encoded(h->path, 0) && path_is_normal(h->path))
@@ -468,8 +495,6 @@ check_target(struct head_store *st, const struct head_limits *limits,
 		return 0;
 	return check_path(st, ret);
 }
-
-/* --- the parse ------------------------------------------------------------ */
 
 struct head_store *
 head_store_new(const struct head_limits *limits)
@@ -554,6 +579,7 @@ head_parse(struct head_store *st, struct str raw,
 	}
 	h->first[FIELD_OTHER] = 0;
 	if (check_line(h, &st->parser, ret_refusal) == -1 ||
+	    check_bytes(raw, ret_refusal) == -1 ||
 	    check_fields(h, ret_refusal) == -1 ||
 	    check_framing(h, ret_refusal) == -1 ||
 	    check_connection(h, ret_refusal) == -1 ||
@@ -577,8 +603,6 @@ head_find_field(const struct head *h, struct str name)
 	}
 	return str_from(NULL, 0);
 }
-
-/* --- a copy --------------------------------------------------------------- */
 
 /* Moves a slice of `from` to the same place in the copy at `to`. */
 static void

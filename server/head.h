@@ -32,7 +32,7 @@
 #include "server/route.h"
 
 struct field {
-	struct str name, value;		/* the value without outer white space */
+	struct str name, value; /* the value without outer white space */
 	enum field_id id;
 };
 
@@ -48,8 +48,8 @@ struct head {
 	struct str raw;			/* all of it, blank line included */
 	struct str method_name;
 	struct str target;		/* as sent */
-	struct str authority;		/* Host, or that of an absolute target */
-	struct str path;		/* decoded once, dot segments resolved */
+	struct str authority; /* Host, or that of an absolute target */
+	struct str path; /* decoded once, dot segments resolved */
 	struct str query;		/* raw, after '?'; .p NULL: none */
 	struct field *fields;
 	uint64_t content_length;	/* BODY_LENGTH */
@@ -111,7 +111,7 @@ static inline struct str
 head_get(const struct head *h, enum field_id id)
 {
 	return h->first[id] != 0 ? h->fields[h->first[id] - 1].value
-				 : str_from(NULL, 0);
+	    : str_from(NULL, 0);
 }
 
 /* The first value of any field by name; .p NULL: none. */

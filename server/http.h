@@ -67,9 +67,11 @@
 	X(507, "Insufficient Storage", "INSUFFICIENT_STORAGE")                 \
 	X(511, "Network Authentication Required", "NETWORK_AUTH_REQUIRED")
 
-/* The whole status line, "HTTP/1.1 200 OK\r\n"; an unknown code gets its class
- * x00's phrase.  Lent for ever. */
+/* The whole status line, "HTTP/1.1 200 OK\r\n"; an unlisted code from 100 to
+ * 599 keeps its number and has an empty phrase.  Lent for ever. */
 struct str status_line(int status);
+
+/* "Not Found"; for an unlisted code its class x00's phrase. */
 struct str status_reason(int status);
 
 /* "NOT_FOUND"; for an unlisted code its class x00's word. */
@@ -117,6 +119,10 @@ enum field_id {
 /* Which known field a name is, ASCII case ignored. */
 enum field_id field_id_of(struct str name);
 struct str field_name(enum field_id id);
+
+/* Whether only the server may send it: what says where a message ends and what
+ * becomes of the connection, and Date. */
+bool field_is_reserved(struct str name);
 
 /* Whether every byte is a tchar (RFC 9110 5.6.2) and there is at least one. */
 bool is_token(struct str s);

@@ -42,8 +42,6 @@ http1_follow(struct conn *c)
 	}
 }
 
-/* --- heads --------------------------------------------------------------------- */
-
 /* Starts a request; its answer may be there when this returns. */
 static bool
 http1_start(struct conn *c, struct head *head,
@@ -154,12 +152,11 @@ http1_read_head(struct conn *c, struct str *in)
 	return http1_parse_head(c, in);
 }
 
-/* --- content -------------------------------------------------------------------- */
-
 static void
 http1_send_continue(struct request *r)
 {
-	static const struct str line = STR_INIT("HTTP/1.1 100 Continue\r\n\r\n");
+	static const struct str line =
+	    STR_INIT("HTTP/1.1 100 Continue\r\n\r\n");
 
 	if (r->is_continued || !r->head->expect_continue)
 		return;
@@ -357,8 +354,6 @@ http1_discard(struct conn *c, struct str *in)
 	return true;
 }
 
-/* --- ends ------------------------------------------------------------------------ */
-
 static void
 http1_count(struct request *r)
 {
@@ -460,8 +455,6 @@ http1_abort(struct conn *c)
 		access_log_add(c->srv->log, r, true);
 }
 
-/* --- the turn --------------------------------------------------------------------- */
-
 /* Sends what the turn has made and leaves the connection as its state wants. */
 static void
 http1_settle(struct conn *c, struct str in)
@@ -546,7 +539,7 @@ http1_on_deadline(struct conn *c)
 	case CONN_IDLE:
 		s->timeouts_idle += !c->srv->is_draining;
 		conn_close(c, c->srv->is_draining ? "idle while draining"
-						  : "idle timeout");
+		    : "idle timeout");
 		return;
 	case CONN_HEAD:
 		s->timeouts_head++;

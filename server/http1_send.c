@@ -24,8 +24,6 @@
 /* "\r\n" + hex size + "\r\n" around a chunk */
 #define CHUNK_FRAME_BYTES 24
 
-/* --- the head --------------------------------------------------------------- */
-
 static char *
 put(char *p, struct str s)
 {
@@ -119,8 +117,6 @@ write_head(struct request *r)
 	return 0;
 }
 
-/* --- the content ------------------------------------------------------------- */
-
 static bool
 response_is_silent(const struct request *r)
 {
@@ -182,7 +178,7 @@ send_flush(struct request *r, bool more)
 	}
 }
 
-/* The socket is full, or others' turn has come: EV_WRITE tells when to go on. */
+/* The socket is full, or others' turn has come: EV_WRITE says when to go on. */
 static enum http1_sent
 send_later(struct request *r)
 {
@@ -215,7 +211,7 @@ send_slice(struct request *r)
 	piece = res->slice;
 	res->slice = str_from(NULL, 0);
 	return send_piece(r, piece, is_loan) == 0 ? HTTP1_SENT
-						  : HTTP1_SEND_FAILED;
+	    : HTTP1_SEND_FAILED;
 }
 
 static enum http1_sent
@@ -243,7 +239,7 @@ send_file(struct request *r)
 			return send_later(r);
 		if (n <= 0) {
 			conn_close(c, n == 0 ? "file shrank while it was sent"
-					     : "file or peer is gone");
+			    : "file or peer is gone");
 			return HTTP1_SEND_FAILED;
 		}
 		r->sent_bytes += (uint64_t)n;
@@ -344,8 +340,6 @@ http1_send_content(struct request *r)
 	}
 	return HTTP1_SENT;
 }
-
-/* --- the decision ------------------------------------------------------------- */
 
 /* RFC 9112 9.3, 9.6: whether another request may follow on this connection. */
 static bool

@@ -19,7 +19,7 @@
 struct memo_entry {
 	uint32_t len;			/* 0: empty */
 	unsigned key;
-	uint64_t seen;			/* print of the last head offered here */
+	uint64_t seen; /* print of the last head offered here */
 	struct head head;
 	struct field fields[MEMO_FIELDS];
 	char bytes[MEMO_HEAD_BYTES];

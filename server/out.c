@@ -82,8 +82,6 @@ out_refer(struct out *o, struct str s, bool is_loan)
 	return true;
 }
 
-/* --- the queue ------------------------------------------------------------ */
-
 static int
 queue_grow(struct out_queue **queue, size_t more)
 {
@@ -161,8 +159,6 @@ out_queue_send(struct out_queue **queue, int fd)
 	}
 	return n;
 }
-
-/* --- sending --------------------------------------------------------------- */
 
 static ssize_t
 out_send(const struct out *o, int fd, int flags)

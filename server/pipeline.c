@@ -40,10 +40,16 @@ pipeline_route(struct request *r)
 		r->route = h->match.target;
 }
 
+/* A path that is known by other methods has that route's middleware: a CORS
+ * preflight asks by OPTIONS, which no route names. */
 static const struct chain *
 pipeline_chain(const struct request *r)
 {
-	return r->route != NULL ? &r->route->chain : &r->service->chain;
+	const struct service_route *near = r->route;
+
+	if (near == NULL && r->head->is_routed)
+		near = r->head->match.target;
+	return near != NULL ? &near->chain : &r->service->chain;
 }
 
 /* Runs the `before` hooks that haven't run; REQUEST_NEXT when all have. */

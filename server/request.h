@@ -60,8 +60,6 @@ enum request_phase {
 	PHASE_SEND
 };
 
-/* --- the response -------------------------------------------------------- */
-
 /*
  * Content that is made while it is sent: pulled, so that a slow client slows
  * its source and nothing else.
@@ -82,7 +80,7 @@ struct source {
 
 enum content_kind {
 	CONTENT_NONE,
-	CONTENT_STATIC,		/* a slice that outlives the server's requests */
+	CONTENT_STATIC, /* a slice that outlives the server's requests */
 	CONTENT_ARENA,		/* a slice that lives as long as the request */
 	CONTENT_FILE,		/* a descriptor, by sendfile */
 	CONTENT_SOURCE
@@ -114,12 +112,10 @@ struct response {
 	uint16_t field_count, field_cap;
 	uint16_t field_base;		/* those of `before` hooks: kept */
 	bool close;			/* the connection ends with it */
-	bool is_error;			/* content is made from status and reason */
-	const char *reason;		/* literal, for the log and error content */
+	bool is_error; /* content is made from status and reason */
+	const char *reason; /* literal, for the log and error content */
 	struct response_field inline_fields[RESPONSE_FIELDS_INLINE];
 };
-
-/* --- the request --------------------------------------------------------- */
 
 /* The content of a request, whole, for handlers that gather it. */
 struct body {
@@ -137,7 +133,7 @@ struct request {
 	const struct service_route *route;	/* NULL: none matched */
 	struct arena arena;
 	enum request_phase phase;
-	enum request_phase pending_from;	/* PHASE_BEFORE or PHASE_HANDLE */
+	enum request_phase pending_from; /* PHASE_BEFORE or PHASE_HANDLE */
 	uint8_t middleware_at;		/* how many `before` hooks have run */
 	bool is_head_kept;		/* head is a copy of ours */
 	bool is_running;		/* pipeline_run() is on the stack */
@@ -145,7 +141,7 @@ struct request {
 	bool is_chunked;		/* how its content leaves */
 	bool is_source_waiting;		/* SOURCE_WAIT: see response_wake() */
 	bool is_body_paused;		/* on_body() has had enough */
-	bool is_body_told;		/* on_body() knows that it is complete */
+	bool is_body_told; /* on_body() knows that it is complete */
 	bool is_continued;		/* 100 Continue has been sent */
 	bool is_ended;			/* answered, counted and logged */
 	bool log_never, log_errors_only;	/* access_log middleware */
@@ -153,10 +149,10 @@ struct request {
 	struct head_refusal refusal;	/* status 0: a good head */
 	struct body_reader reader;	/* its content on the wire */
 	struct body body;
-	struct spool *spool;		/* gathers the body; NULL: none needed */
+	struct spool *spool; /* gathers the body; NULL: none needed */
 	struct str id;			/* request id; .p NULL: none given */
 	struct str trace_id;		/* 32 hex digits; .p NULL: none */
-	uint64_t start_ns;		/* CLOCK_MONOTONIC, its first byte read */
+	uint64_t start_ns; /* CLOCK_MONOTONIC, its first byte read */
 	uint64_t sent_bytes;		/* content of the response */
 	void *handler_data;		/* the handler's own, in the arena */
 	struct wheel_node deadline;	/* request_set_deadline() */
@@ -192,7 +188,7 @@ struct str request_peer(struct request *r);
 void request_peer_addr(const struct request *r,
     struct sockaddr_storage *ret_addr);
 
-/* Milliseconds since the epoch, and CLOCK_MONOTONIC, as this loop turn has it. */
+/* CLOCK_MONOTONIC, nanoseconds, as this loop turn has it. */
 uint64_t request_now_ns(const struct request *r);
 
 /*
@@ -201,8 +197,6 @@ uint64_t request_now_ns(const struct request *r);
  * inside the handler itself.
  */
 void request_resume(struct request *r, int result);
-
-/* --- answering ------------------------------------------------------------ */
 
 /*
  * All of these return the status given, so that a handler ends with

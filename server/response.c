@@ -14,8 +14,6 @@
 #include "server/internal.h"
 #include "server/request.h"
 
-/* --- fields -------------------------------------------------------------------- */
-
 static int
 fields_grow(struct request *r)
 {
@@ -116,8 +114,6 @@ response_vary(struct request *r, struct str token)
 		return -1;
 	return response_set(r, STR("Vary"), both);
 }
-
-/* --- content ---------------------------------------------------------------------- */
 
 static void
 content_drop(struct response *res)

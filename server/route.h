@@ -11,8 +11,11 @@
  * tail; among expressions the order of the file.  A branch that fails further
  * down is left for the next one (backtracking), so that the answer never
  * depends on the order of registration.  `host` narrows: routes of the
- * request's host first, then routes without one.  Methods are looked at last:
- * path known, method not: ROUTE_METHOD, with the set for Allow.
+ * request's host first, then routes without one.  Methods are looked at last: a
+ * pattern that has not the request's method is left for the next one that
+ * matches; when none has it the path is known and the method not: ROUTE_METHOD,
+ * with the set of all of them for Allow.  HEAD prefers a route that names it
+ * and falls back to GET.
  *
  * A literal segment may hold any byte a decoded path may; "%2F" stays as it is.
  *
@@ -40,11 +43,13 @@ enum route_result {
 
 struct route_match {
 	enum route_result result;
-	void *target;			/* as given to route_table_add() */
+	void *target;			/* as given to route_table_add(); with
+					 * ROUTE_METHOD the most specific of the
+					 * path's routes, without its values */
 	unsigned allowed;		/* METHOD_BIT()s that this path has */
 	uint8_t param_count;
 	struct str value[ROUTE_PARAMS_MAX];	/* slices of the path */
-	const struct str *name;		/* param_count names, lent by the table */
+	const struct str *name;		/* param_count of them, the table's */
 };
 
 struct route_table *route_table_new(void) __attribute__((warn_unused_result));
@@ -60,7 +65,7 @@ struct route_spec {
 
 /*
  * Adds a pattern.  host: empty for any, else compared without case and port.
- * methods: METHOD_BIT()s; GET adds HEAD.  target: borrowed.
+ * methods: METHOD_BIT()s; GET answers HEAD too.  target: borrowed.
  * Returns 0; -1 with ERROR_INVALID for a bad pattern, and ERROR_BUSY for a
  * duplicate: same host and pattern (parameter names aside) with a method in
  * common; *ret_other is then the other route's target.

@@ -29,8 +29,6 @@
 /* Chunks of arenas kept for the next requests, per worker. */
 #define ARENA_SPARE_MAX 64
 
-/* --- the clock -------------------------------------------------------------------- */
-
 static void
 server_render_date(struct server *srv)
 {
@@ -51,8 +49,6 @@ server_wake(struct server *srv)
 	clock_update(&srv->clock);
 	server_render_date(srv);
 }
-
-/* --- lifetime ---------------------------------------------------------------------- */
 
 static int
 server_init_services(struct server *srv, struct error *err)
@@ -177,8 +173,6 @@ server_free(struct server *srv)
 	free(srv);
 }
 
-/* --- connections -------------------------------------------------------------------- */
-
 bool
 server_has_room(const struct server *srv)
 {
@@ -232,8 +226,6 @@ server_connection_count(const struct server *srv)
 	return srv->conn_count;
 }
 
-/* --- draining ------------------------------------------------------------------------ */
-
 static void
 drain_conn(struct wheel_node *node, void *arg)
 {
@@ -273,8 +265,6 @@ server_set_access_log(struct server *srv, int fd)
 	if (srv->log != NULL)
 		access_log_set_fd(srv->log, fd);
 }
-
-/* --- for handlers and middleware ------------------------------------------------------- */
 
 struct event_base *
 server_base(struct server *srv)

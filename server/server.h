@@ -53,7 +53,7 @@ struct server_ops {
 struct server_args {
 	struct event_base *base;	/* borrowed for the server's life */
 	struct config *config;		/* a reference is taken */
-	struct stats *stats;		/* borrowed: this worker's own counters */
+	struct stats *stats; /* borrowed: this worker's own counters */
 	const struct server_ops *ops;	/* borrowed */
 	unsigned worker;		/* the number, for logs and ids */
 	size_t connections_max;		/* resolved limits.connections */

@@ -13,8 +13,6 @@
 
 #include "server/internal.h"
 
-/* --- chains -------------------------------------------------------------------- */
-
 static void
 chain_done(struct chain *chain)
 {
@@ -60,8 +58,6 @@ chain_init(struct chain *chain, struct server *srv,
 	}
 	return 0;
 }
-
-/* --- routes -------------------------------------------------------------------- */
 
 static int
 service_add_route(struct service *svc, struct server *srv,

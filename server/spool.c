@@ -66,7 +66,7 @@ spool_write(struct spool *sp, struct str s, struct error *err)
 	return 0;
 }
 
-/* A file without a name, where file systems can; else a name at once removed. */
+/* A file without a name, where file systems can; else its name goes at once. */
 static int
 spool_open_file(struct error *err)
 {

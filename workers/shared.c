@@ -139,8 +139,6 @@ shared_fd(const struct shared *sh)
 	return sh->fd;
 }
 
-/* --- the header: the supervisor's books, and the copy readers see ------- */
-
 /* The caller is alone in the header: it holds the lock, or closed it and finds
  * it empty. */
 static void
@@ -191,8 +189,6 @@ shared_worker_set(struct shared *sh, int slot, const struct shared_worker *w)
 	sh->head.worker[slot] = *w;
 	head_publish(sh);
 }
-
-/* --- slots: taken before a fork, freed after a death -------------------- */
 
 /* Nobody reads a slot that the header calls free, and its last owner is dead,
  * so that it can be cleared without its lock. */
@@ -247,8 +243,6 @@ shared_worker_died(struct shared *sh, int slot)
 	slot_retire(sh, (unsigned)slot);
 	head_publish(sh);
 }
-
-/* --- repair ------------------------------------------------------------ */
 
 /* Returns whether the lock is open now. */
 static bool
@@ -321,8 +315,6 @@ shared_heartbeat_ms(const struct shared *sh, int slot)
 	return atomic_load_explicit(&sh->map->slot[slot].heartbeat_ms,
 	    memory_order_relaxed);
 }
-
-/* --- a worker's side ----------------------------------------------------- */
 
 void
 shared_enter_process(struct shared *sh, int slot)

@@ -60,8 +60,6 @@ void shared_free(struct shared *sh);
 /* The memfd, lent: for an upgraded binary to inherit. */
 int shared_fd(const struct shared *sh);
 
-/* --- the supervisor's side ------------------------------------------- */
-
 /* What the supervisor tells of one worker. */
 struct shared_worker {
 	unsigned index, generation;
@@ -115,8 +113,6 @@ uint64_t shared_repair_count(const struct shared *sh);
  * first; lock-free. */
 uint64_t shared_heartbeat_ms(const struct shared *sh, int slot);
 
-/* --- a worker's side --------------------------------------------------- */
-
 /* Once, after fork: this process owns `slot` (the supervisor uses -1, which it
  * has from shared_new()). */
 void shared_enter_process(struct shared *sh, int slot);
@@ -128,8 +124,6 @@ void shared_beat(struct shared *sh, uint64_t mono_ms);
  * the lock was busy: try at the next tick.  A reader is out in microseconds, a
  * repair takes the supervisor's next shared_repair(). */
 bool shared_publish(struct shared *sh, const struct stats *s);
-
-/* --- any process's side ------------------------------------------------- */
 
 /*
  * Fills a view of all workers and the totals.  Never waits: a slot that is

@@ -66,14 +66,10 @@ struct shared_locks {
 int shared_locks_init(struct shared_locks *ls, struct error *err)
     __attribute__((warn_unused_result));
 
-/* --- any process: its own number in `process` -------------------------- */
-
 /* Returns true when `process` is inside, false when the lock is busy. */
 bool shared_lock_enter(struct shared_locks *ls, unsigned process, unsigned id,
     enum shared_lock_mode mode);
 void shared_lock_leave(struct shared_locks *ls, unsigned process, unsigned id);
-
-/* --- the supervisor, outside of all locks ------------------------------ */
 
 /* After `process` was reaped: declares broken each lock that it may have died
  * inside of.  Returns how many. */

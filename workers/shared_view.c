@@ -31,8 +31,6 @@ lock_enter_read(struct shared *sh, unsigned id)
 	return false;
 }
 
-/* --- refresh: from the region into this process -------------------------- */
-
 static struct shared_seen *
 seen_get(struct shared *sh, unsigned slot)
 {
@@ -94,8 +92,6 @@ seen_refresh(struct shared *sh)
 	shared_lock_leave(&sh->map->locks, sh->process, SHARED_LOCK_HEAD);
 	return rc;
 }
-
-/* --- fill: from this process's memory into the view ---------------------- */
 
 static void
 view_fill_header(const struct shared_head *head, uint64_t now_ms,

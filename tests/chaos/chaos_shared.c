@@ -89,8 +89,6 @@ crash_point_on_pass(enum crash_point where)
 		die(where);
 }
 
-/* --- numbers that show when they are torn -------------------------------- */
-
 static void
 histogram_fill(struct histogram *h, uint64_t n)
 {
@@ -169,8 +167,6 @@ view_check(struct shared *sh, uint64_t *total, bool *ret_seen)
 	return own;
 }
 
-/* --- a worker ------------------------------------------------------------ */
-
 /* Publishes one number and reads until it is seen again. */
 static void
 worker_step(struct shared *sh, uint64_t n, uint64_t *total)
@@ -212,8 +208,6 @@ worker_run(struct shared *sh, unsigned number, int slot)
 	}
 	_exit(0);
 }
-
-/* --- the supervisor ------------------------------------------------------ */
 
 static void
 worker_fork(struct shared *sh, unsigned number)
@@ -365,8 +359,6 @@ end_check(struct shared *sh)
 			fail("slot %u was not freed", i);
 	}
 }
-
-/* --- what it costs: told, not tested ------------------------------------- */
 
 static void
 cost_tell(struct shared *sh)

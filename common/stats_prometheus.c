@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The view as Prometheus text 0.0.4 or OpenMetrics 1.0.
+ *
+ * Counters and histograms are printed for the whole server, dead workers
+ * included, without a label of the worker: rate() over them never sees a fall
+ * when a worker is replaced, nor a jump that a "retired" sum would make.  The
+ * same counters per worker are families of their own, corelane_worker_*, so
+ * that a sum over one family never counts anything twice.  Gauges are printed
+ * per worker only: their sum is the server's.
+ *
+ * Owns nothing.
+ * Here: names, labels, HELP and TYPE.  Not here: the fields (stats.h).
+ * Context: any process, on a private copy of the view.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/stats_fields.h"
+
+/* One printing: where to, and in which of the two formats. */
+struct prometheus {
+	struct buf *out;
+	bool openmetrics;
+};
+
+/* The upper ends of the buckets, as text, because a decimal fraction printed
+ * from a double isn't the number that was written here. */
+static const struct prometheus_bound {
+	uint64_t us;
+	const char *seconds;
+} prometheus_bounds[] = {
+	{100, "0.0001"}, {250, "0.00025"}, {500, "0.0005"},
+	{1000, "0.001"}, {2500, "0.0025"}, {5000, "0.005"},
+	{10000, "0.01"}, {25000, "0.025"}, {50000, "0.05"},
+	{100000, "0.1"}, {250000, "0.25"}, {500000, "0.5"},
+	{1000000, "1.0"}, {2500000, "2.5"}, {5000000, "5.0"},
+	{10000000, "10.0"}, {25000000, "25.0"}, {50000000, "50.0"},
+	{100000000, "100.0"},
+};
+
+#define PROMETHEUS_BOUNDS                                                      \
+	(sizeof(prometheus_bounds) / sizeof(prometheus_bounds[0]))
+
+/* HELP and TYPE.  `suffix` belongs to the samples: OpenMetrics names a family
+ * without it, 0.0.4 with it. */
+static void
+prometheus_family(const struct prometheus *pr, const char *name,
+    const char *suffix, const char *type, const char *help)
+{
+	if (pr->openmetrics)
+		suffix = "";
+	buf_printf(pr->out, "# HELP corelane_%s%s %s\n", name, suffix, help);
+	buf_printf(pr->out, "# TYPE corelane_%s%s %s\n", name, suffix, type);
+}
+
+static void
+prometheus_gauge(const struct prometheus *pr, const char *name, uint64_t value,
+    const char *help)
+{
+	prometheus_family(pr, name, "", "gauge", help);
+	buf_printf(pr->out, "corelane_%s %" PRIu64 "\n", name, value);
+}
+
+static void
+prometheus_counter(const struct prometheus *pr, const char *name,
+    uint64_t value, const char *help)
+{
+	prometheus_family(pr, name, "_total", "counter", help);
+	buf_printf(pr->out, "corelane_%s_total %" PRIu64 "\n", name, value);
+}
+
+/* Seconds with three digits from milliseconds, exactly. */
+static void
+prometheus_gauge_ms(const struct prometheus *pr, const char *name, int64_t ms,
+    const char *help)
+{
+	if (ms < 0)
+		ms = 0;
+	prometheus_family(pr, name, "", "gauge", help);
+	buf_printf(pr->out, "corelane_%s %" PRId64 ".%03d\n", name, ms / 1000,
+	    (int)(ms % 1000));
+}
+
+static void
+prometheus_build(const struct prometheus *pr)
+{
+	if (pr->openmetrics)
+		prometheus_family(pr, "build", "", "info",
+		    "the version of corelane");
+	else
+		prometheus_family(pr, "build_info", "", "gauge",
+		    "the version of corelane");
+	buf_add(pr->out, STR("corelane_build_info{version=\"" CORELANE_VERSION
+	    "\"} 1\n"));
+}
+
+static uint64_t
+prometheus_count_state(const struct stats_view *v, enum worker_state state)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < v->worker_count; i++)
+		n += v->workers[i].state == state;
+	return n;
+}
+
+static void
+prometheus_workers(const struct prometheus *pr, const struct stats_view *v)
+{
+	prometheus_family(pr, "workers", "", "gauge", "workers by state");
+	for (int s = WORKER_STARTING; s <= WORKER_DEAD; s++)
+		buf_printf(pr->out, "corelane_workers{state=\"%s\"} %" PRIu64
+		    "\n", worker_state_name((enum worker_state)s),
+		    prometheus_count_state(v, (enum worker_state)s));
+	prometheus_gauge(pr, "workers_wanted", v->workers_wanted,
+	    "workers there should be");
+	prometheus_family(pr, "worker_restarts", "_total", "counter",
+	    "restarts of a worker, by its number");
+	for (size_t i = 0; i < v->worker_count; i++) {
+		const struct stats_worker *w = &v->workers[i];
+
+		/* Two generations of one number: the newer one is behind. */
+		if (i + 1 < v->worker_count && w[1].index == w->index)
+			continue;
+		buf_printf(pr->out,
+		    "corelane_worker_restarts_total{worker=\"%u\"} %" PRIu64
+		    "\n", w->index, w->restarts);
+	}
+}
+
+static void
+prometheus_server(const struct prometheus *pr, const struct stats_view *v)
+{
+	prometheus_build(pr);
+	prometheus_gauge_ms(pr, "start_time_seconds", v->started_real_ms,
+	    "when the server started, since the epoch");
+	prometheus_gauge(pr, "generation", v->generation,
+	    "how often workers were replaced as a whole");
+	prometheus_gauge(pr, "draining", v->draining,
+	    "1 while the whole server is stopping");
+	prometheus_workers(pr, v);
+	prometheus_counter(pr, "reloads", v->reloads, "reloads that succeeded");
+	prometheus_counter(pr, "reloads_failed", v->reloads_failed,
+	    "reloads that failed and left the old configuration");
+	prometheus_gauge(pr, "config_last_reload_successful", v->reload_ok,
+	    "1 when the last reload succeeded, or none was tried");
+	/* A view knows when the last reload was, whichever way it ended. */
+	if (v->reload_ok)
+		prometheus_gauge_ms(pr,
+		    "config_last_reload_success_timestamp_seconds",
+		    v->reload_real_ms != 0 ? v->reload_real_ms :
+		    v->started_real_ms,
+		    "when the configuration in use was loaded");
+	prometheus_counter(pr, "worker_crashes", v->crashes,
+	    "workers that died of themselves");
+	prometheus_counter(pr, "worker_stalls", v->stalls,
+	    "workers killed because their loop stood still");
+	prometheus_counter(pr, "lock_repairs", v->lock_repairs,
+	    "shared locks made anew after a death");
+}
+
+/* Whether `f` stands in one family with the field before it. */
+static bool
+prometheus_is_same_family(const struct stats_field *fields,
+    const struct stats_field *f)
+{
+	return f != fields && strcmp(f[-1].family, f->family) == 0;
+}
+
+static void
+prometheus_totals(const struct prometheus *pr, const struct stats *total)
+{
+	const struct stats_field *f;
+
+	for (f = stats_counters; f->name != NULL; f++) {
+		if (!prometheus_is_same_family(stats_counters, f))
+			prometheus_family(pr, f->family, "_total", "counter",
+			    f->help);
+		buf_printf(pr->out, "corelane_%s_total", f->family);
+		if (f->labels[0] != '\0')
+			buf_printf(pr->out, "{%s}", f->labels);
+		buf_printf(pr->out, " %" PRIu64 "\n", stats_value(total, f));
+	}
+}
+
+/* One sample per worker that lives. */
+static void
+prometheus_field_per_worker(const struct prometheus *pr,
+    const struct stats_view *v, const struct stats_field *f,
+    const char *prefix, const char *suffix)
+{
+	for (size_t i = 0; i < v->worker_count; i++) {
+		const struct stats_worker *w = &v->workers[i];
+
+		if (w->state == WORKER_NONE || w->state == WORKER_DEAD)
+			continue;
+		buf_printf(pr->out, "corelane_%s%s%s{worker=\"%u\","
+		    "generation=\"%u\"%s%s} %" PRIu64 "\n", prefix, f->family,
+		    suffix, w->index, w->generation,
+		    f->labels[0] != '\0' ? "," : "", f->labels,
+		    stats_value(&w->stats, f));
+	}
+}
+
+static void
+prometheus_per_worker(const struct prometheus *pr, const struct stats_view *v)
+{
+	const struct stats_field *f;
+	char name[128];
+
+	for (f = stats_gauges; f->name != NULL; f++) {
+		if (!prometheus_is_same_family(stats_gauges, f))
+			prometheus_family(pr, f->family, "", "gauge", f->help);
+		prometheus_field_per_worker(pr, v, f, "", "");
+	}
+	for (f = stats_counters; f->name != NULL; f++) {
+		snprintf(name, sizeof(name), "worker_%s", f->family);
+		if (!prometheus_is_same_family(stats_counters, f))
+			prometheus_family(pr, name, "_total", "counter",
+			    f->help);
+		prometheus_field_per_worker(pr, v, f, "worker_", "_total");
+	}
+}
+
+static void
+prometheus_histogram(const struct prometheus *pr, const struct stats_field *f,
+    const struct histogram *h)
+{
+	prometheus_family(pr, f->family, "", "histogram", f->help);
+	for (size_t i = 0; i < PROMETHEUS_BOUNDS; i++)
+		buf_printf(pr->out,
+		    "corelane_%s_bucket{le=\"%s\"} %" PRIu64 "\n", f->family,
+		    prometheus_bounds[i].seconds,
+		    histogram_count_below(h, prometheus_bounds[i].us));
+	buf_printf(pr->out, "corelane_%s_bucket{le=\"+Inf\"} %" PRIu64 "\n",
+	    f->family, h->count);
+	buf_printf(pr->out, "corelane_%s_sum %" PRIu64 ".%06" PRIu64 "\n",
+	    f->family, h->sum_us / 1000000, h->sum_us % 1000000);
+	buf_printf(pr->out, "corelane_%s_count %" PRIu64 "\n", f->family,
+	    h->count);
+}
+
+void
+stats_print_prometheus(const struct stats_view *view, bool openmetrics,
+    struct buf *out)
+{
+	struct prometheus pr = {.out = out, .openmetrics = openmetrics};
+	const struct stats_field *f;
+
+	prometheus_server(&pr, view);
+	prometheus_totals(&pr, &view->total);
+	prometheus_per_worker(&pr, view);
+	for (f = stats_histograms; f->name != NULL; f++)
+		prometheus_histogram(&pr, f, stats_histogram(&view->total, f));
+	if (openmetrics)
+		buf_add(out, STR("# EOF\n"));
+}

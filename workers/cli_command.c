@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the commands of the command line do: see cli.h.
+ *
+ * Owns: nothing.
+ * Here: the commands.  Not here: parsing (cli.c), the server's side of them
+ * (command.c).
+ * Context: a process of its own; cli.c -> [cli_command.c] -> supervisor.c or
+ * control.c.
+ */
+#include "workers/cli.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "server/server.h"
+#include "workers/control.h"
+#include "workers/supervisor.h"
+
+static int
+cli_fail(const char *why)
+{
+	fprintf(stderr, "corelane: %s\n", why);
+	return CLI_FAILED;
+}
+
+/* Writes to standard output.  Returns the exit code: a full disk or a closed
+ * pipe is a failure too. */
+static int
+cli_write(struct buf *text)
+{
+	struct str s = buf_str(text);
+	bool bad = buf_failed(text) || fwrite(s.p, 1, s.len, stdout) != s.len ||
+	    fflush(stdout) != 0;
+
+	buf_done(text);
+	return bad ? cli_fail("can't write to standard output") : CLI_DONE;
+}
+
+int
+cli_serve(const struct cli_args *args)
+{
+	return supervisor_run(&(struct supervisor_options){
+		.file = args->config, .workers = args->workers});
+}
+
+/* --- configuration --- */
+
+/* Loads and checks, or prints every problem and returns NULL. */
+static struct config *
+cli_load(const char *file)
+{
+	struct config_problems problems;
+	struct config *cfg = config_load(file, &problems);
+
+	if (cfg != NULL && server_check(cfg, &problems) > 0) {
+		config_unref(cfg);
+		cfg = NULL;
+	}
+	for (size_t i = 0; i < problems.count; i++)
+		fprintf(stderr, "%s\n", problems.item[i]);
+	if (problems.dropped > 0)
+		fprintf(stderr, "... and %zu more\n", problems.dropped);
+	config_problems_done(&problems);
+	return cfg;
+}
+
+int
+cli_check(const struct cli_args *args)
+{
+	struct config *cfg = cli_load(args->config);
+	struct buf text;
+
+	if (cfg == NULL)
+		return CLI_FAILED;
+	buf_init(&text, 0);
+	if (args->print)
+		config_print(cfg, &text);
+	else
+		buf_printf(&text, "%s: valid, %zu listener%s, %zu route%s\n",
+		    args->config, cfg->listen_count,
+		    cfg->listen_count == 1 ? "" : "s", cfg->routes.count,
+		    cfg->routes.count == 1 ? "" : "s");
+	config_unref(cfg);
+	return cli_write(&text);
+}
+
+int
+cli_routes(const struct cli_args *args)
+{
+	struct config *cfg = cli_load(args->config);
+	struct buf text;
+
+	if (cfg == NULL)
+		return CLI_FAILED;
+	buf_init(&text, 0);
+	server_print_routes(cfg, &text);
+	config_unref(cfg);
+	return cli_write(&text);
+}
+
+int
+cli_schema(const struct cli_args *args)
+{
+	struct buf text;
+
+	buf_init(&text, 0);
+	config_print_schema(&text);
+	return cli_write(&text);
+}
+
+int
+cli_reference(const struct cli_args *args)
+{
+	struct buf text;
+
+	buf_init(&text, 0);
+	config_print_reference(&text);
+	return cli_write(&text);
+}
+
+/* --- commands to a running server --- */
+
+/*
+ * The run_dir of a file that doesn't load: a server must be found, stopped and
+ * told to reload, and say what is wrong, while its file is being edited.  Looks
+ * for the literal key; without one it is the default.
+ */
+static void
+cli_guess_run_dir(const char *file, char *out, size_t size)
+{
+	static char text[1 << 20];
+	char folder[PATH_MAX], dir[PATH_MAX] = "run";
+	const char *key, *slash;
+	FILE *f = fopen(file, "re");
+	size_t len = f != NULL ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+	if (f != NULL)
+		fclose(f);
+	text[len] = '\0';
+	key = strstr(text, "\"run_dir\"");
+	if (key != NULL)
+		(void)sscanf(key, "\"run_dir\" : \"%4000[^\"]\"", dir);
+	slash = strrchr(file, '/');
+	snprintf(folder, sizeof(folder), "%.*s",
+	    slash != NULL ? (int)(slash - file + 1) : 2,
+	    slash != NULL ? file : "./");
+	snprintf(out, size, "%s%s", dir[0] == '/' ? "" : folder, dir);
+}
+
+/* Where the server of these arguments listens for commands. */
+static void
+cli_find_socket(const struct cli_args *args, char *out, size_t size)
+{
+	struct config_problems problems;
+	char run_dir[2 * PATH_MAX];
+	struct config *cfg;
+
+	if (args->socket != NULL) {
+		snprintf(out, size, "%s", args->socket);
+		return;
+	}
+	cfg = config_load(args->config, &problems);
+	if (cfg != NULL)
+		snprintf(run_dir, sizeof(run_dir), "%s", cfg->run_dir.p);
+	else
+		cli_guess_run_dir(args->config, run_dir, sizeof(run_dir));
+	config_problems_done(&problems);
+	config_unref(cfg);
+	snprintf(out, size, "%s/%s", run_dir, CONTROL_SOCKET_NAME);
+}
+
+static int
+cli_ask(const struct cli_args *args, const char *line)
+{
+	char path[3 * PATH_MAX];
+	struct error err;
+	struct buf text;
+	bool ok;
+
+	cli_find_socket(args, path, sizeof(path));
+	buf_init(&text, 0);
+	if (control_ask(path, line, &ok, &text, &err) == -1) {
+		buf_done(&text);
+		return cli_fail(err.text);
+	}
+	if (ok)
+		return cli_write(&text);
+	fprintf(stderr, "%.*s", STR_FMT(buf_str(&text)));
+	buf_done(&text);
+	return CLI_FAILED;
+}
+
+int
+cli_status(const struct cli_args *args)
+{
+	return cli_ask(args, args->json ? "status json" : "status");
+}
+
+int
+cli_reload(const struct cli_args *args)
+{
+	return cli_ask(args, "reload");
+}
+
+int
+cli_scale(const struct cli_args *args)
+{
+	char line[64];
+	uint64_t count;
+
+	if (str_to_u64(str_of(args->operand), &count) == -1 ||
+	    count > 999999999) {
+		fprintf(stderr, "corelane scale: must be a number of workers, "
+		    "not '%s'\n", args->operand);
+		return CLI_USAGE;
+	}
+	snprintf(line, sizeof(line), "scale %u", (unsigned)count);
+	return cli_ask(args, line);
+}
+
+int
+cli_stop(const struct cli_args *args)
+{
+	return cli_ask(args, args->now ? "stop now" : "stop");
+}
+
+int
+cli_reopen(const struct cli_args *args)
+{
+	return cli_ask(args, "reopen");
+}
