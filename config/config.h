@@ -200,7 +200,9 @@ enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 
 struct config {
 	struct str file;		/* absolute path of the file */
+	struct str name;		/* the file as it was given: in messages */
 	struct str text_hash;		/* hex, of the effective values */
+	struct str schema;		/* "$schema": for editors */
 
 	int workers;			/* CONFIG_AUTO: one per usable core */
 	int max_workers; /* CONFIG_AUTO: twice that, at least 8 */
@@ -264,6 +266,7 @@ struct config {
  * write"; without a path where the file as a whole is meant. */
 struct config_problems {
 	char **item;			/* owned */
+	struct config_pos *pos;		/* owned: of each; they are in order */
 	size_t count;
 	size_t dropped;			/* beyond CONFIG_PROBLEMS_MAX */
 };

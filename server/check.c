@@ -119,13 +119,14 @@ server_check(struct config *cfg, struct config_problems *problems)
 	return problems->count + problems->dropped - before;
 }
 
+/* "GET,HEAD", or "*" where OPTIONS, which answers itself, is all that lacks. */
 static void
 print_methods(unsigned methods, struct buf *out)
 {
 	size_t start = out->len;
 	enum method m;
 
-	if (methods == METHOD_ALL) {
+	if ((methods | METHOD_BIT(METHOD_OPTIONS)) == METHOD_ALL) {
 		buf_add(out, STR("*"));
 		return;
 	}
@@ -184,7 +185,7 @@ print_routes(const struct config_routes *routes,
 		start = out->len;
 		print_methods(cfg->methods != 0 ? cfg->methods
 		    : handler_table[cfg->handler]->methods, out);
-		print_pad(start, 22, out);
+		print_pad(start, 16, out);
 		start = out->len;
 		buf_printf(out, "%.*s%.*s", STR_FMT(cfg->host),
 		    STR_FMT(cfg->path));

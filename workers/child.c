@@ -37,9 +37,9 @@
 
 #define TO(state) (1u << CHILD_##state)
 
-/* The arrows of the drawing in child.h. */
-static const unsigned child_arrows[CHILD_STATE_COUNT]
-    __attribute__((unused)) = {	/* by assert() alone */
+/* The arrows of the drawing in child.h; used by assert() alone. */
+__attribute__((unused))
+static const unsigned child_arrows[CHILD_STATE_COUNT] = {
 	[CHILD_STARTING] = TO(SERVING) | TO(DRAINING) | TO(WAITING) | TO(GONE),
 	[CHILD_SERVING] = TO(STALLED) | TO(DRAINING) | TO(WAITING) | TO(GONE),
 	[CHILD_STALLED] = TO(WAITING) | TO(GONE),
@@ -58,7 +58,7 @@ static const char *const child_names[CHILD_STATE_COUNT] = {
 };
 
 /* What readers of the statistics are told. */
-static const enum worker_state child_public[CHILD_STATE_COUNT] = {
+static const unsigned child_public[CHILD_STATE_COUNT] = {
 	[CHILD_STARTING] = WORKER_STARTING,
 	[CHILD_SERVING] = WORKER_SERVING,
 	[CHILD_STALLED] = WORKER_DEAD,
@@ -87,7 +87,7 @@ child_publish(const struct child *ch)
 		.index = ch->index,
 		.generation = ch->generation->number,
 		.pid = ch->pid,
-		.state = child_public[ch->state],
+		.state = (enum worker_state)child_public[ch->state],
 		.cpu = supervisor_cpu(ch->sup, ch),
 		.started_real_ms = ch->started_real_ms,
 		.restarts = ch->sup->restarts[ch->index],

@@ -116,6 +116,7 @@ command_reload_begin(struct supervisor *sup)
 	buf_init(&why, 0);
 	if (reload_begin(sup, &why) == -1) {
 		command_log_lines(buf_str(&why));
+		supervisor_settle_soon(sup);
 		log_error("reload refused, generation %u goes on",
 		    sup->current->number);
 		notify_ready("serving; the last reload was refused");
@@ -271,9 +272,10 @@ command_settle(struct supervisor *sup)
 void
 command_stopped(struct supervisor *sup)
 {
-	struct order *o;
+	struct order *o, *after;
 
-	while ((o = TAILQ_FIRST(&sup->orders)) != NULL) {
+	for (o = TAILQ_FIRST(&sup->orders); o != NULL; o = after) {
+		after = TAILQ_NEXT(o, next);
 		command_answer(o->client, o->kind == ORDER_STOP,
 		    o->kind == ORDER_STOP ? "stopped\n" :
 		    "the server has stopped\n");
@@ -287,6 +289,8 @@ command_status(struct supervisor *sup, struct control_client *client,
 {
 	struct buf text;
 
+	/* What was answered a moment ago must show. */
+	supervisor_publish(sup);
 	buf_init(&text, 0);
 	if (status_print(sup, as_json, &text) == -1 || buf_failed(&text))
 		command_answer(client, false, "the statistics can't be read "

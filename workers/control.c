@@ -244,13 +244,15 @@ control_client_flush(const struct control_client *client)
 void
 control_close(struct control *ctl)
 {
-	struct control_client *client;
+	struct control_client *client, *after;
 
 	if (ctl == NULL)
 		return;
 	if (ctl->fd != -1 && ctl->path != NULL)
 		unlink(ctl->path);
-	while ((client = TAILQ_FIRST(&ctl->clients)) != NULL) {
+	for (client = TAILQ_FIRST(&ctl->clients); client != NULL;
+	    client = after) {
+		after = TAILQ_NEXT(client, next);
 		if (client->bev != NULL)
 			control_client_flush(client);
 		control_client_free(client);

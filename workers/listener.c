@@ -41,7 +41,18 @@ listener_config_at(const struct config *cfg, size_t i)
 	return i == cfg->listen_count ? cfg->admin : NULL;
 }
 
-/* How many addresses before the i-th have its text. */
+/* What the i-th address is for, where its text doesn't say which it is. */
+static unsigned
+listener_config_role(const struct config *cfg, size_t i)
+{
+	const struct config_listen *c = listener_config_at(cfg, i);
+
+	if (!str_has_suffix(c->address, STR(":0")))
+		return 0;
+	return c == cfg->admin ? 1 : c->protocol == PROTOCOL_TCP ? 2 : 3;
+}
+
+/* How many addresses before the i-th have its text and role. */
 static unsigned
 listener_config_nth(const struct config *cfg, size_t i)
 {
@@ -49,7 +60,9 @@ listener_config_nth(const struct config *cfg, size_t i)
 
 	for (size_t k = 0; k < i; k++)
 		nth += str_eq(listener_config_at(cfg, k)->address,
-		    listener_config_at(cfg, i)->address);
+		    listener_config_at(cfg, i)->address) &&
+		    listener_config_role(cfg, k) ==
+		    listener_config_role(cfg, i);
 	return nth;
 }
 
@@ -58,11 +71,13 @@ listener_find(const struct listener_set *set, const struct config *cfg,
     size_t i)
 {
 	const char *text = listener_config_at(cfg, i)->address.p;
+	unsigned role = listener_config_role(cfg, i);
 	unsigned nth = listener_config_nth(cfg, i);
 	struct listener *l;
 
 	TAILQ_FOREACH(l, &set->list, next)
-		if (l->nth == nth && strcmp(l->text, text) == 0)
+		if (l->role == role && l->nth == nth &&
+		    strcmp(l->text, text) == 0)
 			return l;
 	return NULL;
 }
@@ -305,8 +320,9 @@ fail:
 }
 
 static struct listener *
-listener_new(const char *text, unsigned nth, struct error *err)
+listener_new(const struct config *cfg, size_t i, struct error *err)
 {
+	const char *text = listener_config_at(cfg, i)->address.p;
 	struct listener *l = calloc(1, sizeof(*l));
 
 	if (l == NULL || (l->text = strdup(text)) == NULL) {
@@ -314,7 +330,8 @@ listener_new(const char *text, unsigned nth, struct error *err)
 		free(l);
 		return NULL;
 	}
-	l->nth = nth;
+	l->role = listener_config_role(cfg, i);
+	l->nth = listener_config_nth(cfg, i);
 	l->is_unix = endpoint_is_unix(text);
 	return l;
 }
@@ -327,8 +344,7 @@ listener_bind(struct listener_set *set, const struct config *cfg, size_t i,
 	int rc = 0;
 
 	if (l == NULL) {
-		l = listener_new(listener_config_at(cfg, i)->address.p,
-		    listener_config_nth(cfg, i), err);
+		l = listener_new(cfg, i, err);
 		if (l == NULL)
 			return -1;
 		rc = l->is_unix ? listener_bind_unix(l, err) :

@@ -38,8 +38,8 @@
 struct listener {
 	TAILQ_ENTRY(listener) next;
 	char *text;		/* owned; as the configuration says it */
-	unsigned nth;		/* of those with this text: port 0 may be
-				 * listed often, and is another each time */
+	unsigned role, nth;	/* tell those with port 0 apart, which may be
+				 * listed often and is another each time */
 	char name[ENDPOINT_TEXT_BYTES];	/* the same with the real port */
 	struct sockaddr_storage sa;	/* what the others bind to */
 	socklen_t sa_len;

@@ -8,7 +8,6 @@
  */
 #include "workers/notify.h"
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +19,11 @@
 #include "common/clock.h"
 #include "common/str.h"
 
-static void notify_send(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2)));
-
 static void
-notify_send(const char *fmt, ...)
+notify_send(const char *text)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	const char *path = getenv("NOTIFY_SOCKET");
-	char text[256];
-	va_list ap;
 	size_t len;
 	int fd;
 
@@ -41,9 +35,6 @@ notify_send(const char *fmt, ...)
 	memcpy(sun.sun_path, path, len);
 	if (path[0] == '@')
 		sun.sun_path[0] = '\0';	/* the abstract namespace */
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return;
@@ -57,27 +48,29 @@ notify_send(const char *fmt, ...)
 void
 notify_ready(const char *status)
 {
-	notify_send("READY=1\nMAINPID=%d\nSTATUS=%s", (int)getpid(), status);
+	char text[256];
+
+	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d\nSTATUS=%s",
+	    (int)getpid(), status);
+	notify_send(text);
 }
 
 void
 notify_reloading(void)
 {
+	char text[128];
+
 	/* systemd 253 wants the time, to tell this reload from an older one. */
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading",
+	snprintf(text, sizeof(text),
+	    "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading",
 	    (unsigned long long)(clock_now_ns() / 1000));
+	notify_send(text);
 }
 
 void
 notify_stopping(void)
 {
 	notify_send("STOPPING=1\nSTATUS=draining");
-}
-
-void
-notify_status(const char *status)
-{
-	notify_send("STATUS=%s", status);
 }
 
 void

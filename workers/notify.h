@@ -15,7 +15,6 @@
 void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
-void notify_status(const char *status);
 void notify_watchdog(void);
 
 /* How often notify_watchdog() is wanted, in milliseconds: half of what systemd

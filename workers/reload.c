@@ -9,6 +9,7 @@
 #include "workers/reload.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -76,23 +77,47 @@ reload_begin_with(struct supervisor *sup, struct generation *gen,
 	return 0;
 }
 
+static void
+reload_note_failure(struct supervisor *sup)
+{
+	sup->reloads_failed++;
+	sup->reload_ok = false;
+	sup->reload_real_ms = clock_now_real_ms();
+}
+
+/* What no generation can change, because it is the supervisor's own. */
+static int
+reload_check_fixed(const struct supervisor *sup, const struct generation *gen,
+    struct buf *ret_why)
+{
+	if (str_eq(gen->config->run_dir, sup->current->config->run_dir))
+		return 0;
+	buf_printf(ret_why, "%s: run_dir can't be changed by a reload: stop "
+	    "and start\n", gen->config->file.p);
+	return -1;
+}
+
 int
 reload_begin(struct supervisor *sup, struct buf *ret_why)
 {
-	struct generation *gen;
+	const char *file = sup->options->file;
+	struct generation *gen = NULL;
+	int rc = -1;
 
 	notify_reloading();
-	gen = generation_load(sup->options->file, sup->options->workers,
-	    ret_why);
-	if (gen == NULL)
-		return -1;
-	if (!str_eq(gen->config->run_dir, sup->current->config->run_dir)) {
-		buf_printf(ret_why, "%s: run_dir can't be changed by a reload: "
-		    "stop and start\n", gen->config->file.p);
+	/* What is piped in can be read once. */
+	if (strcmp(file, "-") == 0)
+		buf_printf(ret_why, "the configuration came from standard "
+		    "input: there is no file to read again\n");
+	else
+		gen = generation_load(file, sup->options->workers, ret_why);
+	if (gen != NULL && reload_check_fixed(sup, gen, ret_why) == -1)
 		generation_unref(gen);
-		return -1;
-	}
-	return reload_begin_with(sup, gen, ret_why);
+	else if (gen != NULL)
+		rc = reload_begin_with(sup, gen, ret_why);
+	if (rc == -1)
+		reload_note_failure(sup);
+	return rc;
 }
 
 /* The new configuration's log, from here on; the old one where it can't be
@@ -130,9 +155,7 @@ reload_fail(struct supervisor *sup, const char *why)
 	sup->next = NULL;
 	reload_retire_children(sup, gen, true);
 	reload_take_back(sup);
-	sup->reloads_failed++;
-	sup->reload_ok = false;
-	sup->reload_real_ms = clock_now_real_ms();
+	reload_note_failure(sup);
 	if (sup->current != NULL)
 		log_error("reload failed, generation %u goes on: %s",
 		    sup->current->number, why);

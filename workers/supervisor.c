@@ -152,8 +152,7 @@ supervisor_assign(struct supervisor *sup)
 			child_assign(by_index[i], &shares[i]);
 }
 
-/* Tells readers of the statistics how the whole is. */
-static void
+void
 supervisor_publish(const struct supervisor *sup)
 {
 	struct shared_header h = {
@@ -521,6 +520,7 @@ static void
 supervisor_log_totals(struct supervisor *sup)
 {
 	struct stats_view view;
+	uint64_t up_s;
 
 	/* A last repair: a lock that a dead worker held would hide totals. */
 	shared_repair(sup->shared);
@@ -528,13 +528,12 @@ supervisor_log_totals(struct supervisor *sup)
 		log_info("stopped");
 		return;
 	}
-	log_info("stopped after %llu s: %llu connections, %llu requests, %llu "
-	    "crashes, %llu reloads", (unsigned long long)
-	    ((supervisor_now_ms() - sup->started_ms) / 1000),
+	up_s = (supervisor_now_ms() - sup->started_ms) / 1000;
+	log_info("stopped after %llu s: %llu connections, %llu requests, "
+	    "%llu crashes, %llu reloads", (unsigned long long)up_s,
 	    (unsigned long long)view.total.connections,
 	    (unsigned long long)view.total.requests,
-	    (unsigned long long)sup->crashes,
-	    (unsigned long long)sup->reloads);
+	    (unsigned long long)sup->crashes, (unsigned long long)sup->reloads);
 	stats_view_done(&view);
 }
 
@@ -578,7 +577,8 @@ supervisor_run(const struct supervisor_options *options)
 	setproctitle("supervisor");
 	gen = generation_load(options->file, options->workers, &why);
 	if (gen == NULL) {
-		supervisor_refuse_start(&sup, buf_str(&why).p);
+		/* As they are: an editor jumps to "file:line:column:". */
+		fprintf(stderr, "%.*s", STR_FMT(buf_str(&why)));
 	} else if (supervisor_open(&sup, gen->config, &err) == -1) {
 		supervisor_refuse_start(&sup, err.text);
 		generation_unref(gen);

@@ -108,6 +108,9 @@ void supervisor_repair_soon(struct supervisor *sup);
 /* Gives each serving worker of the current generation its shares, now. */
 void supervisor_assign(struct supervisor *sup);
 
+/* Tells readers of the statistics how the whole is; settling does, too. */
+void supervisor_publish(const struct supervisor *sup);
+
 /* The core that a child is pinned to, or -1. */
 int supervisor_cpu(const struct supervisor *sup, const struct child *ch);
 

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of what is wrong with a file.
+ *
+ * Owns the lines of struct config_problems; they are in the order of the file,
+ * whatever order they were found in, and there are CONFIG_PROBLEMS_MAX at most.
+ *
+ * Here: format, order, bound.  Not here: what is checked.
+ * Context: any process, one thread.  Reading order: read.c -> [problem.c].
+ */
+#include "config/problem.h"
+
+#include <stdlib.h>
+
+#include "common/buf.h"
+
+/* "file:line:column: path: text", without what isn't known. */
+static char *
+problem_format(struct report *r, struct config_pos pos, const char *path,
+    const char *fmt, va_list ap)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_printf(&b, "%s:", r->file);
+	if (pos.line != 0)
+		buf_printf(&b, "%u:%u:", pos.line, pos.column);
+	buf_add_byte(&b, ' ');
+	if (path != NULL && path[0] != '\0')
+		buf_printf(&b, "%s: ", path);
+	buf_vprintf(&b, fmt, ap);
+	return buf_take(&b);
+}
+
+static bool
+pos_is_before(struct config_pos a, struct config_pos b)
+{
+	return a.line != b.line ? a.line < b.line : a.column < b.column;
+}
+
+static int
+problem_insert(struct config_problems *ps, struct config_pos pos, char *text)
+{
+	char **item;
+	struct config_pos *places;
+	size_t i;
+
+	item = reallocarray(ps->item, ps->count + 1, sizeof(*item));
+	if (item == NULL)
+		return -1;
+	ps->item = item;
+	places = reallocarray(ps->pos, ps->count + 1, sizeof(*places));
+	if (places == NULL)
+		return -1;
+	ps->pos = places;
+	for (i = ps->count; i > 0 && pos_is_before(pos, places[i - 1]); i--) {
+		item[i] = item[i - 1];
+		places[i] = places[i - 1];
+	}
+	item[i] = text;
+	places[i] = pos;
+	ps->count++;
+	return 0;
+}
+
+void
+report_at_v(struct report *r, struct config_pos pos, const char *path,
+    const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (r->problems->count == CONFIG_PROBLEMS_MAX) {
+		r->problems->dropped++;
+		return;
+	}
+	text = problem_format(r, pos, path, fmt, ap);
+	if (text == NULL || problem_insert(r->problems, pos, text) == -1) {
+		free(text);
+		r->problems->dropped++;
+	}
+}
+
+void
+report_at(struct report *r, struct config_pos pos, const char *path,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report_at_v(r, pos, path, fmt, ap);
+	va_end(ap);
+}
+
+void
+config_problem_add(struct config_problems *problems, const struct config *cfg,
+    struct config_pos pos, const char *path, const char *fmt, ...)
+{
+	struct report r = {.problems = problems, .file = cfg->name.p};
+	va_list ap;
+
+	va_start(ap, fmt);
+	report_at_v(&r, pos, path, fmt, ap);
+	va_end(ap);
+}
+
+void
+config_problems_done(struct config_problems *problems)
+{
+	size_t i;
+
+	for (i = 0; i < problems->count; i++)
+		free(problems->item[i]);
+	free(problems->item);
+	free(problems->pos);
+	*problems = (struct config_problems){0};
+}

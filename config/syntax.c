@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What texts of a configuration must look like.
+ *
+ * Owns nothing.
+ *
+ * Here: the syntax of single texts.  Not here: patterns (server/route.c),
+ * origins and networks (server/), units (units.c), addresses (address.c).
+ * Context: pure functions.  Reading order: table.c -> [syntax.c].
+ */
+#include "config/syntax.h"
+
+#include <stddef.h>
+
+/* RFC 9110 5.6.2 tchar. */
+static bool
+is_token(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+		    (c >= 'A' && c <= 'Z'))
+			continue;
+		if (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL)
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool
+has_control(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static bool
+is_media_type(struct str s)
+{
+	struct str type, rest;
+
+	rest = str_from(s.p, str_find(s, ';'));
+	rest = str_trim(rest);
+	return str_cut(&rest, '/', &type) && is_token(type) && is_token(rest);
+}
+
+const char *
+syntax_not_empty(struct str s)
+{
+	return s.len > 0 ? NULL : "a string that isn't empty";
+}
+
+const char *
+syntax_field_name(struct str s)
+{
+	return is_token(s) ? NULL :
+	    "the name of a header field, like \"X-Request-ID\"";
+}
+
+const char *
+syntax_field_value(struct str s)
+{
+	return !has_control(s) ? NULL :
+	    "the value of a header field, without control characters";
+}
+
+const char *
+syntax_method(struct str s)
+{
+	return is_token(s) ? NULL : "a method, like \"GET\"";
+}
+
+const char *
+syntax_media_type(struct str s)
+{
+	return is_media_type(s) && !has_control(s) ? NULL :
+	    "a media type, like \"text/html\"";
+}
+
+const char *
+syntax_media_range(struct str s)
+{
+	return is_media_type(s) && str_find(s, ';') == s.len ? NULL :
+	    "a media type without parameters, like \"text/html\" or \"text/*\"";
+}
+
+const char *
+syntax_extension(struct str s)
+{
+	return s.len > 1 && s.p[0] == '.' && str_find(s, '/') == s.len ? NULL :
+	    "a file's extension with its dot, like \".html\"";
+}
+
+const char *
+syntax_route_path(struct str s)
+{
+	return s.len > 0 && s.p[0] == '/' && !has_control(s) ? NULL :
+	    "a path that starts with \"/\", like \"/users/{id}\"";
+}
+
+const char *
+syntax_file_path(struct str s)
+{
+	return s.len > 0 && memchr(s.p, '\0', s.len) == NULL ? NULL :
+	    "a path that isn't empty";
+}
+
+const char *
+syntax_response_field(struct str s)
+{
+	static const struct str framing[] = {
+		STR_INIT("connection"),
+		STR_INIT("content-length"),
+		STR_INIT("date"),
+		STR_INIT("keep-alive"),
+		STR_INIT("trailer"),
+		STR_INIT("transfer-encoding"),
+		STR_INIT("upgrade"),
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(framing) / sizeof(framing[0]); i++)
+		if (str_eq_nocase(s, framing[i]))
+			return "a header field that isn't the server's own";
+	return syntax_field_name(s);
+}
