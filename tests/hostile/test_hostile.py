@@ -112,7 +112,7 @@ def check_error(answer, method):
 
 
 def run(server, case, way):
-    with server.connect(timeout=20) as client:
+    with server.connect(timeout=wire.TIMEOUT) as client:
         way(client, case.data)
         if case.fin:
             client.finish_sending()
@@ -197,7 +197,7 @@ def test_mangled_framing_never_smuggles(target, part):
                                              corpus.SMUGGLED)
         data = (b"POST /echo HTTP/1.1\r\nHost: t\r\n" + line
                 + b"\r\n\r\n" + body)
-        with target.connect(timeout=20) as client:
+        with target.connect(timeout=wire.TIMEOUT) as client:
             client.send(data)
             client.finish_sending()
             answers = []

@@ -3,6 +3,8 @@
 from corpus import case, closed, either, get, kept, shown, start
 
 GOOD = get(b"")
+# A head that is cut short may be refused, given up, or left in silence.
+CUT = (closed(), closed(400), closed(408))
 
 CASES = [
     case("a plain request", GOOD, kept(200), body=b"Hello, World!"),
@@ -22,9 +24,9 @@ CASES = [
     case("a tab after the method", start(b"GET\t/hello HTTP/1.1"),
          closed(400)),
     case("a tab before the version", start(b"GET /hello\tHTTP/1.1"),
-         closed(400)),
+         closed({400, 505})),
     case("a form feed before the version", start(b"GET /hello\x0cHTTP/1.1"),
-         closed(400)),
+         closed({400, 505})),
     case("a space after the version", start(b"GET /hello HTTP/1.1 "),
          closed(400)),
     case("a tab after the version", start(b"GET /hello HTTP/1.1\t"),
@@ -50,14 +52,11 @@ CASES = [
     case("HTTP/0.9 without a version", b"GET /hello\r\n\r\n",
          closed({400, 505})),
     case("HTTP/0.9 without a version or a field", b"GET /hello\r\n",
-         closed({400, 505})),
-    case("a request that ends in its method", b"GE", closed(), closed(400),
-         closed(408), fin=True),
-    case("a request that ends in its target", b"GET /hel", closed(),
-         closed(400), closed(408), fin=True),
+         closed({400, 505}), *CUT, fin=True),
+    case("a request that ends in its method", b"GE", *CUT, fin=True),
+    case("a request that ends in its target", b"GET /hel", *CUT, fin=True),
     case("a request that ends in its fields",
-         b"GET /hello HTTP/1.1\r\nHost: t\r\n", closed(), closed(400),
-         closed(408), fin=True),
+         b"GET /hello HTTP/1.1\r\nHost: t\r\n", *CUT, fin=True),
     case("nothing at all", b"", closed(), fin=True),
     case("only empty lines", b"\r\n\r\n", closed(), closed(400), fin=True),
 ]
@@ -93,15 +92,17 @@ CASES += [
     case("a TLS ClientHello",
          b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(range(154)),
          closed(400), closed()),
-    case("an SSH banner", b"SSH-2.0-OpenSSH_9.2\r\n", closed(400)),
-    case("an SMTP greeting", b"EHLO example.com\r\n", closed({400, 501})),
+    case("an SSH banner", b"SSH-2.0-OpenSSH_9.2\r\n", *CUT, fin=True),
+    case("an SMTP greeting", b"EHLO example.com\r\n", closed(501), *CUT,
+         fin=True),
     case("a PROXY protocol line",
          b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n" + GOOD,
          closed({400, 501})),
     case("a PROXY protocol 2 header",
          b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + b"\0" * 12 + GOOD,
          closed(400)),
-    case("a Redis command", b"*1\r\n$4\r\nPING\r\n", closed(400)),
+    case("a Redis command", b"*1\r\n$4\r\nPING\r\n", *CUT,
+         fin=True),
     case("a response instead of a request",
          b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
          closed({400, 501})),
