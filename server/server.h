@@ -97,6 +97,10 @@ size_t server_connection_count(const struct server *srv);
  * go to the old one first. */
 void server_set_access_log(struct server *srv, int fd);
 
+/* How many descriptors serving takes beside connections: files that are kept
+ * open for the next request. */
+size_t server_file_count(const struct config *cfg);
+
 /*
  * Checks what only this layer can: patterns, duplicate routes, origins,
  * addresses.  Adds problems; returns their number.

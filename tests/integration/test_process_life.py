@@ -5,10 +5,18 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
 from corelane import Corelane, binary, proc_stat, wait_until
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """Servers that never start leave their folders where pytest clears up;
+    their paths are longer than a unix socket's may be, too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def run(*words, **options):
@@ -178,6 +186,21 @@ def test_a_signal_stops_gracefully(corelane, number):
     assert not os.path.exists(srv.path("run", "corelane.pid"))
     assert not os.path.exists(srv.path("run", "control.sock"))
     assert re.search(r"stopped after \d+ s: ", srv.log())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_drains_all_the_same(corelane, number):
+    srv = corelane(workers=2)
+    with srv.connect() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\n"
+                    b"Content-Length: 5\r\n\r\nab")
+        wait_until(lambda: srv.stats()["total"]["connections_active"] >= 2,
+                   "the server to see the request")
+        os.killpg(srv.pid, number)       # Ctrl-C; a service manager's stop
+        wait_until(lambda: "draining" in srv.log(), "the drain")
+        client.send(b"cde")
+        assert client.final("POST").body == b"abcde"
+    assert srv.wait_exit() == 0
 
 
 def test_stop_returns_when_it_is_stopped(corelane):
