@@ -142,19 +142,18 @@ def test_histograms_add_up(watched):
             assert family + "_sum" + labels in samples
 
 
-def test_requests_are_counted_exactly(watched):
-    before, errors = total(watched, "requests"), total(watched,
-                                                       "responses_4xx")
-    with watched.connect() as c:
+def test_requests_are_counted_exactly(corelane):
+    srv = corelane()
+    with srv.connect() as c:
         c.send(request("GET", "/hello") * 40 + request("GET", "/nope") * 10)
         for _ in range(50):
             c.final()
+    wait_until(lambda: total(srv, "responses_4xx") >= 10,
+               "10 errors to be counted")
     # What /stats itself asks for is counted too, or isn't: at least ours.
-    wait_until(lambda: total(watched, "requests") >= before + 50,
-               "50 more requests to be counted")
-    wait_until(lambda: total(watched, "responses_4xx") >= errors + 10,
-               "10 more errors to be counted")
-    assert total(watched, "responses_4xx") == errors + 10
+    assert total(srv, "requests") >= 50
+    assert total(srv, "responses_2xx") >= 40
+    assert total(srv, "responses_4xx") == 10
 
 
 def test_open_connections_are_counted(watched):

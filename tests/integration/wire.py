@@ -298,7 +298,7 @@ class Client:
 
     def expect_closed(self, reset_ok=False):
         """The server must close, without one more byte."""
-        while self.fill():
+        while not self.pending and self.fill():
             pass
         if self.pending:
             raise AssertionError(f"bytes after the end: {self.pending!r}")
