@@ -85,8 +85,8 @@
 
 #define STATS_HISTOGRAMS(X)                                                    \
 	X(request_time, request_duration_seconds,                              \
-	    "from the first byte of a request to its last byte handed to the " \
-	    "kernel")                                                          \
+	    "from the read that completes a request to its last byte handed "  \
+	    "to the kernel")                                                   \
 	X(turn_time, loop_turn_seconds,                                        \
 	    "one turn of the event loop: how long anything may have waited")
 

@@ -56,8 +56,10 @@ conn_move(struct conn *c, enum conn_state state)
 	if (c->state == state)
 		return;
 	assert(state == CONN_CLOSED || (conn_arrows[c->state] & TO(state)));
-	s->connections_idle -= c->state == CONN_IDLE;
-	s->connections_idle += state == CONN_IDLE;
+	if (c->service != SERVICE_TCP_ECHO) {
+		s->connections_idle -= c->state == CONN_IDLE;
+		s->connections_idle += state == CONN_IDLE;
+	}
 	c->state = (uint8_t)state;
 }
 
@@ -160,11 +162,12 @@ conn_open(struct server *srv, int fd, enum service_kind service,
 	}
 	c->want = EV_READ;
 	srv->conn_count++;
-	srv->stats->connections_idle++;
-	if (service == SERVICE_TCP_ECHO)
+	if (service == SERVICE_TCP_ECHO) {
 		srv->stats->tcp_active++;
-	else
+	} else {
 		srv->stats->connections_active++;
+		srv->stats->connections_idle++;
+	}
 	/* Who connects and says nothing has as long as for a head. */
 	conn_set_timer(c, service == SERVICE_TCP_ECHO ? cfg->timeouts.idle_ms
 	    : cfg->timeouts.head_ms);

@@ -217,7 +217,8 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 }
 
 /* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand is
- * head_find()'s business.  No early way out, so that the compiler makes vectors of it. */
+ * head_find()'s business.  No early way out, so that the compiler makes vectors
+ * of it. */
 static int
 check_bytes(struct str raw, struct head_refusal *ret)
 {

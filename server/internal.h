@@ -48,6 +48,7 @@ struct server {
 	struct clock clock;
 	uint32_t batch_count;		/* requests answered by this batch */
 	bool is_clock_fresh;		/* read in this turn already */
+	uint64_t turn_ns;		/* when this turn began */
 	struct random random;
 	char date_block[SERVER_DATE_BLOCK_BYTES + 1];
 	int64_t date_block_s;

@@ -47,6 +47,7 @@ server_wake(struct server *srv)
 		return;
 	srv->is_clock_fresh = true;
 	clock_update(&srv->clock);
+	srv->turn_ns = srv->clock.mono_ns;
 	server_render_date(srv);
 }
 
@@ -205,7 +206,11 @@ server_turn(struct server *srv)
 		else
 			conn_continue(c);
 	}
-	srv->is_clock_fresh = false;
+	if (srv->is_clock_fresh) {
+		histogram_add(&srv->stats->turn_time,
+		    (clock_now_ns() - srv->turn_ns) / 1000, 1);
+		srv->is_clock_fresh = false;
+	}
 }
 
 void

@@ -9,6 +9,7 @@
 #include "workers/reload.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -99,12 +100,17 @@ reload_check_fixed(const struct supervisor *sup, const struct generation *gen,
 int
 reload_begin(struct supervisor *sup, struct buf *ret_why)
 {
-	struct generation *gen;
+	const char *file = sup->options->file;
+	struct generation *gen = NULL;
 	int rc = -1;
 
 	notify_reloading();
-	gen = generation_load(sup->options->file, sup->options->workers,
-	    ret_why);
+	/* What is piped in can be read once. */
+	if (strcmp(file, "-") == 0)
+		buf_printf(ret_why, "the configuration came from standard "
+		    "input: there is no file to read again\n");
+	else
+		gen = generation_load(file, sup->options->workers, ret_why);
 	if (gen != NULL && reload_check_fixed(sup, gen, ret_why) == -1)
 		generation_unref(gen);
 	else if (gen != NULL)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""readme.py [--reference]
+"""readme.py [--reference | --set-reference]
 
 Checks what README.md says against the tree: every step of "The life of one
 request" names a function that its file defines, every relative link leads
 somewhere, and every command shown is there.
 
---reference prints what stands between its markers <!-- config reference -->.
+--reference prints what stands between its markers <!-- config reference -->;
+--set-reference puts standard input there.
 """
 
 import os
@@ -99,6 +100,15 @@ def reference(text):
     return parts[1].strip("\n") + "\n" if len(parts) == 3 else ""
 
 
+def set_reference(text):
+    parts = text.split(MARKER)
+    if len(parts) != 3:
+        sys.exit(f"{README}: there must be two markers {MARKER}")
+    parts[1] = "\n\n" + sys.stdin.read().strip("\n") + "\n\n"
+    with open(README, "w", encoding="utf-8") as file:
+        file.write(MARKER.join(parts))
+
+
 def main():
     try:
         with open(README, encoding="utf-8") as file:
@@ -107,6 +117,9 @@ def main():
         sys.exit(f"there is no {README}")
     if sys.argv[1:] == ["--reference"]:
         sys.stdout.write(reference(text))
+        return
+    if sys.argv[1:] == ["--set-reference"]:
+        set_reference(text)
         return
     problems = [*check_walk(text), *check_links(text), *check_commands(text)]
     for problem in problems:

@@ -5,10 +5,18 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
 from corelane import Corelane, binary, proc_stat, wait_until
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """Servers that never start leave their folders where pytest clears up;
+    their paths are longer than a unix socket's may be, too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def run(*words, **options):
@@ -158,6 +166,15 @@ def test_the_run_dir_is_private(corelane):
         assert int(f.read()) == srv.pid
 
 
+def test_a_worker_that_can_not_serve_ends_the_start_with_its_reason():
+    srv = Corelane({"access_log": {"file": "no/such/folder/access.log"}})
+    done = run("run", "-c", srv.config_file)
+    assert done.returncode == 1
+    assert "access_log: open" in done.stderr
+    assert "No such file or directory" in done.stderr
+    assert "serving with" not in done.stderr
+
+
 # -- stop --------------------------------------------------------------------------
 
 @pytest.mark.parametrize("number",
@@ -169,6 +186,21 @@ def test_a_signal_stops_gracefully(corelane, number):
     assert not os.path.exists(srv.path("run", "corelane.pid"))
     assert not os.path.exists(srv.path("run", "control.sock"))
     assert re.search(r"stopped after \d+ s: ", srv.log())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_drains_all_the_same(corelane, number):
+    srv = corelane(workers=2)
+    with srv.connect() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\n"
+                    b"Content-Length: 5\r\n\r\nab")
+        wait_until(lambda: srv.stats()["total"]["connections_active"] >= 2,
+                   "the server to see the request")
+        os.killpg(srv.pid, number)       # Ctrl-C; a service manager's stop
+        wait_until(lambda: "draining" in srv.log(), "the drain")
+        client.send(b"cde")
+        assert client.final("POST").body == b"abcde"
+    assert srv.wait_exit() == 0
 
 
 def test_stop_returns_when_it_is_stopped(corelane):
@@ -285,3 +317,57 @@ def test_usr2_says_that_it_can_not(corelane):
     srv.signal(signal.SIGUSR2)
     wait_until(lambda: "upgrade is not available" in srv.log(), "the word")
     assert srv.get("/hello").status == 200
+
+
+def test_systemd_is_told(tmp_path):
+    path = str(tmp_path / "notify.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(30)
+        srv = Corelane(env={"NOTIFY_SOCKET": path,
+                            "WATCHDOG_USEC": "200000"}).start()
+        told = {}
+
+        def heard(word):
+            while word not in told:
+                for line in sock.recv(1000).decode().splitlines():
+                    key, _, value = line.partition("=")
+                    told[key] = value
+            return told[word]
+
+        assert heard("READY") == "1"
+        assert heard("MAINPID") == str(srv.pid)
+        assert heard("WATCHDOG") == "1"
+        told.clear()
+        assert srv.command("reload")[0] == 0
+        assert heard("RELOADING") == "1"
+        assert int(heard("MONOTONIC_USEC")) > 0
+        assert heard("READY") == "1"
+        srv.stop()
+        assert heard("STOPPING") == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_workers_are_the_configured_user_and_the_supervisor_stays(corelane):
+    srv = corelane({"user": "nobody"})
+    for pid in srv.worker_pids():
+        assert os.stat(f"/proc/{pid}").st_uid == 65534
+    assert os.stat(f"/proc/{srv.pid}").st_uid == 0
+    assert srv.get("/hello").status == 200
+
+
+def test_an_unknown_user_is_refused():
+    srv = Corelane({"user": "no-such-user-here"})
+    done = run("run", "-c", srv.config_file)
+    assert done.returncode == 1
+    assert "no-such-user-here" in done.stderr
+
+
+def test_a_broken_file_still_finds_its_server(corelane):
+    srv = corelane()
+    srv.configure('{"run_dir": "run", "workers": oops}')
+    assert srv.command("status")[0] == 0
+    code, _, err = srv.command("reload")
+    assert code == 1 and "corelane.json:1:" in err
+    assert srv.get("/hello").status == 200
+    srv.configure()

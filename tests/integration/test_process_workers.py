@@ -225,6 +225,18 @@ def test_a_reload_to_a_taken_port_keeps_serving(corelane):
     assert srv.command("reload")[0] == 0
 
 
+def test_a_generation_that_can_not_serve_is_given_up(corelane):
+    srv = corelane(workers=2)
+    with Load(srv.port, 4) as load:
+        srv.configure({"access_log": {"file": "no/such/folder/access.log"}})
+        code, _, err = srv.command("reload")
+        assert code == 1
+        assert "access_log: open" in err and "generation 1 goes on" in err
+        load.wait_more(50)
+    assert load.lost == []
+    wait_until(lambda: len(srv.worker_pids()) == 2, "the failed ones to end")
+
+
 def test_a_reload_adds_and_removes_addresses(corelane):
     srv = corelane()
     first = srv.port
