@@ -20,6 +20,10 @@
 
 #define C struct config
 
+/* A key of later builds: "modules are", "TLS is". */
+#define ABSENT(what)                                                           \
+	.kind = FIELD_ABSENT, .help = what " not part of this build"
+
 static const char *const log_levels[] = {
 	"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
@@ -65,7 +69,7 @@ static const struct field listen_fields[] = {
 	{.key = "handler", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
 	 .def = JSON(null), AT(struct config_listen, handler),
 	 .help = "what serves a tcp listener: \"echo\""},
-	{.key = "tls", .kind = FIELD_ABSENT, .help = "TLS"},
+	{.key = "tls", ABSENT("TLS is")},
 	{.key = NULL},
 };
 
@@ -268,28 +272,25 @@ static const struct section quarantine_section = {
 
 /* The root ---------------------------------------------------------------- */
 
-/* The node of listen[i].address, or of "admin" where "listen" is a default. */
+/* The node of listen[i].address; NULL where "listen" is a default. */
 static struct node *
-root_find_address(const struct node *root, size_t i)
+root_find_listen(const struct node *root, size_t i)
 {
 	const struct node *list = node_find(root, "listen");
-	struct node *n;
+	struct node *n = list != NULL ? list->child : NULL;
 
-	if (list == NULL)
-		return node_find(root, "admin");
-	for (n = list->child; n != NULL && n->index != i; n = n->next)
-		continue;
+	while (n != NULL && n->index != i)
+		n = n->next;
 	return n != NULL ? node_find(n, "address") : NULL;
 }
 
+/* n: an address that listen[taken_by] has too. */
 static void
-root_report_address(const struct section_scope *scope, size_t i,
-    const char *taken_by)
+root_report_address(const struct section_scope *scope, struct node *n,
+    size_t taken_by)
 {
-	struct node *n = root_find_address(scope->node, i);
-
 	if (n != NULL && !n->is_bad)
-		node_report(n, scope->report, "the same address as %s",
+		node_report(n, scope->report, "the same address as listen[%zu]",
 		    taken_by);
 }
 
@@ -307,21 +308,21 @@ listen_is_same(const struct config_listen *a, const struct config_listen *b)
 static void
 root_check_addresses(const struct section_scope *scope)
 {
+	const struct node *admin = node_find(scope->node, "admin");
 	const C *cfg = scope->base;
-	char taken_by[32];
 	size_t i, j;
 
 	for (i = 0; i < cfg->listen_count; i++) {
-		if (cfg->admin != NULL &&
-		    listen_is_same(&cfg->listen[i], cfg->admin))
-			root_report_address(scope, i, "\"admin\"");
 		for (j = 0; j < i; j++)
 			if (listen_is_same(&cfg->listen[i], &cfg->listen[j]))
 				break;
-		if (j == i)
-			continue;
-		snprintf(taken_by, sizeof(taken_by), "listen[%zu]", j);
-		root_report_address(scope, i, taken_by);
+		if (j < i)
+			root_report_address(scope,
+			    root_find_listen(scope->node, i), j);
+		else if (cfg->admin != NULL && admin != NULL &&
+		    listen_is_same(&cfg->listen[i], cfg->admin))
+			root_report_address(scope, node_find(admin, "address"),
+			    i);
 	}
 }
 
@@ -388,10 +389,10 @@ static const struct field root_fields[] = {
 	{.key = "middleware", .kind = FIELD_LIST, .def = JSON([]),
 	 AT(C, middleware), .section = &middleware_section, .max = 64,
 	 .help = "what every request passes, in this order"},
-	{.key = "modules", .kind = FIELD_ABSENT, .help = "modules"},
-	{.key = "databases", .kind = FIELD_ABSENT, .help = "databases"},
-	{.key = "channels", .kind = FIELD_ABSENT, .help = "channels"},
-	{.key = "cluster", .kind = FIELD_ABSENT, .help = "clusters"},
+	{.key = "modules", ABSENT("modules are")},
+	{.key = "databases", ABSENT("databases are")},
+	{.key = "channels", ABSENT("channels are")},
+	{.key = "cluster", ABSENT("clusters are")},
 	{.key = "routes", .kind = FIELD_LIST, .def = JSON([]), AT(C, routes),
 	 .section = &route_section, .max = 10000,
 	 .help = "what is served where"},
