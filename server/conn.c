@@ -271,9 +271,12 @@ conn_keep_input(struct conn *c, struct str rest)
 		c->input = NULL;
 		return 0;
 	}
+	/* The same bytes: what is known of them may be new. */
 	if (input != NULL && input->len == rest.len &&
-	    memcmp(input->data, rest.p, rest.len) == 0)
+	    memcmp(input->data, rest.p, rest.len) == 0) {
+		input->scan = c->srv->scan;
 		return 0;
+	}
 	input = malloc(sizeof(*input) + rest.len);
 	if (input == NULL)
 		return -1;

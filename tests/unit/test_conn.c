@@ -444,6 +444,24 @@ test_a_pipeline_left_anywhere(void **unused)
 	loopback_close(lo);
 }
 
+/* A part of the next head comes while the handler is at work. */
+static void
+test_a_head_begun_behind_a_late_answer(void **unused)
+{
+	struct loopback *lo = loopback_open(CONFIG(""));
+	struct wire w;
+
+	wire_open(lo, &w);
+	wire_send(&w, STR("GET /late HTTP/1.1\r\nHost: x\r\n\r\n"));
+	wire_send(&w, STR("GET /hel"));
+	wire_expect(&w, "at last");
+	wire_send(&w, STR("lo HTTP/1.1\r\nHost: x\r\n\r\n"));
+	wire_expect(&w, "Hi!");
+	wire_close(&w);
+	loopback_check_quiet(lo);
+	loopback_close(lo);
+}
+
 /* Answers larger than the socket, content and requests behind them. */
 static void
 test_a_pipeline_read_slowly(void **unused)
@@ -597,6 +615,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_a_pipeline_cut_anywhere),
 		cmocka_unit_test(test_a_pipeline_byte_by_byte),
 		cmocka_unit_test(test_a_pipeline_left_anywhere),
+		cmocka_unit_test(test_a_head_begun_behind_a_late_answer),
 		cmocka_unit_test(test_a_pipeline_read_slowly),
 		cmocka_unit_test(test_limits_at_their_ends),
 		cmocka_unit_test(test_no_content_is_allowed),
