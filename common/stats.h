@@ -32,7 +32,8 @@
  *
  * `family` is the Prometheus name without the "corelane_" in front and the
  * "_total" behind; fields of one family stand together and differ in their
- * labels.  The JSON key is the field's name.
+ * labels.  The JSON key is the field's name.  A field "..._ms" of a family
+ * "..._seconds" is printed there as seconds, which Prometheus wants.
  */
 #define STATS_COUNTERS(X)                                                      \
 	X(connections, connections, "", "connections accepted")                \
@@ -80,7 +81,7 @@
 	    "requests being answered")                                         \
 	X(memory_bytes, worker_memory_bytes, "",                               \
 	    "resident memory of the worker")                                   \
-	X(cpu_ms, worker_cpu_milliseconds, "",                                 \
+	X(cpu_ms, worker_cpu_seconds, "",                                      \
 	    "processor time the worker has used")
 
 #define STATS_HISTOGRAMS(X)                                                    \

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/stats_fields.h"
+#include "common/str.h"
 
 /* One printing: where to, and in which of the two formats. */
 struct prometheus {
@@ -185,6 +186,18 @@ prometheus_totals(const struct prometheus *pr, const struct stats *total)
 	}
 }
 
+static void
+prometheus_value(const struct prometheus *pr, const struct stats_field *f,
+    uint64_t value)
+{
+	if (str_has_suffix(str_of(f->name), STR("_ms")) &&
+	    str_has_suffix(str_of(f->family), STR("_seconds")))
+		buf_printf(pr->out, " %" PRIu64 ".%03u\n", value / 1000,
+		    (unsigned)(value % 1000));
+	else
+		buf_printf(pr->out, " %" PRIu64 "\n", value);
+}
+
 /* One sample per worker that lives. */
 static void
 prometheus_field_per_worker(const struct prometheus *pr,
@@ -197,10 +210,10 @@ prometheus_field_per_worker(const struct prometheus *pr,
 		if (w->state == WORKER_NONE || w->state == WORKER_DEAD)
 			continue;
 		buf_printf(pr->out, "corelane_%s%s%s{worker=\"%u\","
-		    "generation=\"%u\"%s%s} %" PRIu64 "\n", prefix, f->family,
-		    suffix, w->index, w->generation,
-		    f->labels[0] != '\0' ? "," : "", f->labels,
-		    stats_value(&w->stats, f));
+		    "generation=\"%u\"%s%s}", prefix, f->family, suffix,
+		    w->index, w->generation,
+		    f->labels[0] != '\0' ? "," : "", f->labels);
+		prometheus_value(pr, f, stats_value(&w->stats, f));
 	}
 }
 

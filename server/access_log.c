@@ -28,6 +28,7 @@ struct access_log {
 	struct stats *stats;
 	size_t lines;		/* in the buffer */
 	int fd;
+	int sys;		/* errno of the last write that failed */
 	unsigned worker;
 	enum config_access_format format;
 	/* The second that is rendered, and how. */
@@ -82,8 +83,10 @@ access_log_flush(struct access_log *log)
 		n = write(log->fd, rest.p, rest.len);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1)
+		if (n == -1) {
+			log->sys = errno;
 			break;
+		}
 		is_begun = true;
 		rest = str_from(rest.p + n, rest.len - (size_t)n);
 	}
@@ -96,6 +99,12 @@ access_log_flush(struct access_log *log)
 	}
 	buf_clear(&log->buf);
 	log->lines = 0;
+}
+
+int
+access_log_error(const struct access_log *log)
+{
+	return log->sys;
 }
 
 static void

@@ -33,6 +33,9 @@ void access_log_add(struct access_log *log, struct request *r, bool is_aborted);
 
 void access_log_flush(struct access_log *log);
 
+/* The errno of the last write that failed; 0: none has. */
+int access_log_error(const struct access_log *log);
+
 /* Lines gathered so far go to the old descriptor. */
 void access_log_set_fd(struct access_log *log, int fd);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/handlers/file_cache.h"
 #include "server/internal.h"
 
 /* Enough of a server for setup(): its configuration and nothing that runs. */
@@ -157,6 +158,17 @@ print_pad(size_t start, size_t width, struct buf *out)
 	do
 		buf_add_byte(out, ' ');
 	while (!out->failed && out->len - start < width);
+}
+
+size_t
+server_file_count(const struct config *cfg)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < cfg->routes.count; i++)
+		if (cfg->routes.item[i].handler == HANDLER_STATIC)
+			count += FILE_CACHE_MAX + 1;
+	return count;
 }
 
 static size_t

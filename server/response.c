@@ -42,21 +42,10 @@ response_add_checked(struct request *r, struct str name, struct str value)
 	return 0;
 }
 
-/* What says where a message ends is the server's alone. */
-static bool
-is_own_field(struct str name)
-{
-	return str_eq_nocase(name, STR("Content-Length")) ||
-	    str_eq_nocase(name, STR("Transfer-Encoding")) ||
-	    str_eq_nocase(name, STR("Connection")) ||
-	    str_eq_nocase(name, STR("Keep-Alive")) ||
-	    str_eq_nocase(name, STR("Date"));
-}
-
 int
 response_add(struct request *r, struct str name, struct str value)
 {
-	if (!is_token(name) || !is_field_value(value) || is_own_field(name))
+	if (!is_token(name) || !is_field_value(value) || field_is_reserved(name))
 		return -1;
 	return response_add_checked(r, name, value);
 }
@@ -80,7 +69,7 @@ response_remove(struct request *r, struct str name)
 int
 response_set(struct request *r, struct str name, struct str value)
 {
-	if (!is_token(name) || !is_field_value(value) || is_own_field(name))
+	if (!is_token(name) || !is_field_value(value) || field_is_reserved(name))
 		return -1;
 	response_remove(r, name);
 	return response_add_checked(r, name, value);

@@ -271,6 +271,12 @@ server_set_access_log(struct server *srv, int fd)
 		access_log_set_fd(srv->log, fd);
 }
 
+int
+server_access_log_error(const struct server *srv)
+{
+	return srv->log != NULL ? access_log_error(srv->log) : 0;
+}
+
 struct event_base *
 server_base(struct server *srv)
 {

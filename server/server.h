@@ -97,6 +97,13 @@ size_t server_connection_count(const struct server *srv);
  * go to the old one first. */
 void server_set_access_log(struct server *srv, int fd);
 
+/* Why its last lost lines were lost (stats.log_dropped): an errno, or 0. */
+int server_access_log_error(const struct server *srv);
+
+/* How many descriptors serving takes beside connections: files that are kept
+ * open for the next request. */
+size_t server_file_count(const struct config *cfg);
+
 /*
  * Checks what only this layer can: patterns, duplicate routes, origins,
  * addresses.  Adds problems; returns their number.

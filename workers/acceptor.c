@@ -179,6 +179,15 @@ acceptor_take_queued(struct acceptor *a)
 				continue;
 }
 
+void
+acceptor_keep_admin(struct acceptor *a)
+{
+	for (size_t i = 0; i < a->socket_count; i++)
+		if (a->socket[i].service != SERVICE_ADMIN)
+			a->socket[i].assigned = false;
+	acceptor_apply(a);
+}
+
 static enum service_kind
 acceptor_service(const struct config *cfg, const struct config_listen *c)
 {

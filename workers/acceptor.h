@@ -52,4 +52,8 @@ void acceptor_turn(struct acceptor *a);
  * chance of these connections, because the whole server stops. */
 void acceptor_take_queued(struct acceptor *a);
 
+/* Goes on with its shares of the admin address alone; the sockets of all others
+ * may be closed afterwards. */
+void acceptor_keep_admin(struct acceptor *a);
+
 #endif

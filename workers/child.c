@@ -464,9 +464,11 @@ child_on_death(struct child *ch, int status)
 	if (ch->event != NULL)
 		child_on_message(ch->fd, EV_READ, ch);
 	child_describe_death(ch, status, why, sizeof(why));
+	if (ch->retired && clean)
+		log_info("worker %u (pid %d, gen %u) has drained and left",
+		    ch->index, (int)ch->pid, ch->generation->number);
 	child_release(ch);
 	if (ch->retired && clean) {
-		log_info("worker %u has drained and left", ch->index);
 		child_move(ch, CHILD_GONE);
 		return;
 	}

@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "server/server.h"
 #include "workers/control.h"
+#include "workers/privileges.h"
 #include "workers/supervisor.h"
 
 static int
@@ -72,10 +74,16 @@ int
 cli_check(const struct cli_args *args)
 {
 	struct config *cfg = cli_load(args->config);
+	struct error err;
 	struct buf text;
 
 	if (cfg == NULL)
 		return CLI_FAILED;
+	if (privileges_check(cfg, &err) == -1) {
+		fprintf(stderr, "%s: %s\n", args->config, err.text);
+		config_unref(cfg);
+		return CLI_FAILED;
+	}
 	buf_init(&text, 0);
 	if (args->print)
 		config_print(cfg, &text);
@@ -151,9 +159,11 @@ cli_guess_run_dir(const char *file, char *out, size_t size)
 	snprintf(out, size, "%s%s", dir[0] == '/' ? "" : folder, dir);
 }
 
-/* Where the server of these arguments listens for commands. */
-static void
-cli_find_socket(const struct cli_args *args, char *out, size_t size)
+/* Where the server of these arguments listens for commands.  Returns 0, or -1
+ * when there is no such file. */
+static int
+cli_find_socket(const struct cli_args *args, char *out, size_t size,
+    struct error *err)
 {
 	struct config_problems problems;
 	char run_dir[2 * PATH_MAX];
@@ -161,8 +171,10 @@ cli_find_socket(const struct cli_args *args, char *out, size_t size)
 
 	if (args->socket != NULL) {
 		snprintf(out, size, "%s", args->socket);
-		return;
+		return 0;
 	}
+	if (access(args->config, R_OK) == -1)
+		return error_sys(err, "configuration '%s'", args->config);
 	cfg = config_load(args->config, &problems);
 	if (cfg != NULL)
 		snprintf(run_dir, sizeof(run_dir), "%s", cfg->run_dir.p);
@@ -171,6 +183,7 @@ cli_find_socket(const struct cli_args *args, char *out, size_t size)
 	config_problems_done(&problems);
 	config_unref(cfg);
 	snprintf(out, size, "%s/%s", run_dir, CONTROL_SOCKET_NAME);
+	return 0;
 }
 
 static int
@@ -181,7 +194,8 @@ cli_ask(const struct cli_args *args, const char *line)
 	struct buf text;
 	bool ok;
 
-	cli_find_socket(args, path, sizeof(path));
+	if (cli_find_socket(args, path, sizeof(path), &err) == -1)
+		return cli_fail(err.text);
 	buf_init(&text, 0);
 	if (control_ask(path, line, &ok, &text, &err) == -1) {
 		buf_done(&text);

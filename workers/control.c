@@ -184,10 +184,13 @@ control_bind(struct control *ctl, struct error *err)
 		return -1;
 	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0);
+	if (ctl->fd == -1) {
+		endpoint_done(&a);
+		return error_sys(err, "control socket");
+	}
 	unlink(ctl->path);
 	before = umask(0177);	/* 0600 from its first moment */
-	rc = ctl->fd == -1 ? -1 :
-	    bind(ctl->fd, (const struct sockaddr *)&a.sa, a.len);
+	rc = bind(ctl->fd, (const struct sockaddr *)&a.sa, a.len);
 	umask(before);
 	endpoint_done(&a);
 	if (rc == -1 || listen(ctl->fd, CONTROL_CLIENTS_MAX) == -1)

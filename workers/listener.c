@@ -98,7 +98,8 @@ static void
 listener_close(struct listener_set *set, struct listener *l, bool owns_path)
 {
 	for (unsigned i = 0; i < l->bound; i++)
-		close(l->fd[i]);
+		if (l->fd[i] != -1)
+			close(l->fd[i]);
 	if (l->is_unix && l->bound > 0 && owns_path)
 		unlink(l->text + strlen("unix:"));
 	TAILQ_REMOVE(&set->list, l, next);
@@ -122,6 +123,34 @@ listener_set_close(struct listener_set *set)
 
 	while ((l = TAILQ_FIRST(&set->list)) != NULL)
 		listener_close(set, l, false);
+}
+
+static void
+listener_keep_shares(struct listener *l, const struct shares *shares)
+{
+	for (unsigned i = 0; !l->is_unix && i < l->bound; i++) {
+		if (shares_has(shares, i))
+			continue;
+		close(l->fd[i]);
+		l->fd[i] = -1;
+	}
+}
+
+void
+listener_set_keep_admin(struct listener_set *set, const struct config *cfg,
+    const struct shares *shares)
+{
+	const struct listener *admin = cfg->admin == NULL ? NULL :
+	    listener_find(set, cfg, cfg->listen_count);
+	struct listener *l, *after;
+
+	for (l = TAILQ_FIRST(&set->list); l != NULL; l = after) {
+		after = TAILQ_NEXT(l, next);
+		if (l == admin)
+			listener_keep_shares(l, shares);
+		else
+			listener_close(set, l, false);
+	}
 }
 
 void
@@ -218,6 +247,10 @@ listener_bind_one(const struct sockaddr *sa, socklen_t sa_len, bool exclusive,
 fail:
 	if (errno == EADDRINUSE)
 		listener_in_use(sa, err);
+	else if (errno == EACCES && endpoint_port(sa) < 1024)
+		error_set(err, ERROR_SYSTEM, "bind: Permission denied: a port "
+		    "below 1024 takes root (and \"user\"), or "
+		    "CAP_NET_BIND_SERVICE");
 	else
 		error_sys(err, "bind");
 	close(fd);

@@ -62,6 +62,11 @@ void listener_set_init(struct listener_set *set);
 void listener_set_done(struct listener_set *set);
 void listener_set_close(struct listener_set *set);
 
+/* A worker that stops with all others: closes everything but its own shares of
+ * the admin address.  What nobody has any more leaves the port group. */
+void listener_set_keep_admin(struct listener_set *set,
+    const struct config *cfg, const struct shares *shares);
+
 /* Makes sure that each address of `cfg` has `share_count` bound sockets.
  * Returns 0, or -1 with the first address that failed; listener_set_keep()
  * then takes back what was opened. */

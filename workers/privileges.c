@@ -17,8 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int
-privileges_find(const struct config *cfg, struct privileges *ret_who,
+/* The configured user and group; where there is none, who we are. */
+static int
+privileges_look_up(const struct config *cfg, struct privileges *ret_who,
     struct error *err)
 {
 	struct privileges who = {.uid = geteuid(), .gid = getegid()};
@@ -41,6 +42,26 @@ privileges_find(const struct config *cfg, struct privileges *ret_who,
 			    "group: there is no group '%s'", cfg->group.p);
 		who.gid = gr->gr_gid;
 	}
+	*ret_who = who;
+	return 0;
+}
+
+int
+privileges_check(const struct config *cfg, struct error *err)
+{
+	struct privileges who;
+
+	return privileges_look_up(cfg, &who, err);
+}
+
+int
+privileges_find(const struct config *cfg, struct privileges *ret_who,
+    struct error *err)
+{
+	struct privileges who;
+
+	if (privileges_look_up(cfg, &who, err) == -1)
+		return -1;
 	/* Anybody else can't change, and needn't be told when he is the one. */
 	who.drops = geteuid() == 0 &&
 	    (cfg->user.len > 0 || cfg->group.len > 0);

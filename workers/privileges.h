@@ -27,7 +27,11 @@ struct privileges {
 	char user[64];		/* for initgroups(); empty: only the group */
 };
 
-/* Returns 0, or -1 when there is no such user or group. */
+/* Whether there are such a user and group, whoever asks.  Returns 0 or -1. */
+int privileges_check(const struct config *cfg, struct error *err);
+
+/* Whom a worker becomes.  Returns 0, or -1 when there is no such user or group,
+ * or we may not become them. */
 int privileges_find(const struct config *cfg, struct privileges *ret_who,
     struct error *err);
 

@@ -255,7 +255,8 @@ supervisor_scale(struct supervisor *sup, unsigned count, struct error *err)
 		return error_set(err, ERROR_LIMIT, "can't scale to %u workers: "
 		    "from 1 to %u (max_workers)", count, gen->max_workers);
 	if (count != gen->wanted)
-		log_info("scaling from %u to %u workers", gen->wanted, count);
+		log_info("scaling from %u to %u worker%s", gen->wanted, count,
+		    count == 1 ? "" : "s");
 	if (count != gen->wanted)
 		listener_set_steer(&sup->listeners, count);
 	gen->wanted = count;
@@ -583,8 +584,8 @@ supervisor_run(const struct supervisor_options *options)
 		supervisor_refuse_start(&sup, err.text);
 		generation_unref(gen);
 	} else if (log_info("corelane " CORELANE_VERSION " starts: pid %d, "
-	    "configuration %s, %u workers", (int)sup.pid, gen->config->file.p,
-	    gen->wanted), reload_begin_with(&sup, gen, &why) == -1) {
+	    "configuration %s, %u worker%s", (int)sup.pid, gen->config->file.p,
+	    gen->wanted, gen->wanted == 1 ? "" : "s"), reload_begin_with(&sup, gen, &why) == -1) {
 		supervisor_refuse_start(&sup, buf_str(&why).p);
 	} else {
 		code = supervisor_serve(&sup);

@@ -5,7 +5,7 @@
  *	become	title, core, privileges, loop, server, acceptor
  *	ready	tells the supervisor, who gives it shares
  *	serve	one turn of the loop after another
- *	drain	accepts no more; until no connection is left, or time is up
+ *	drain	accepts no more clients; until no connection is left, or time is up
  *	leave	publishes its last counts, exits
  *
  * Owns: its loop, its server, its logs.
@@ -36,18 +36,22 @@
 
 #define WORKER_TICK_MS 100
 #define WORKER_GAUGE_TICKS 10		/* memory and processor time */
+#define WORKER_LOST_QUIET_MS 60000
 
 struct worker {
 	const struct worker_args *args;
 	struct event_base *base;
 	struct server *server;
-	struct acceptor *acceptor;	/* NULL once it drains */
+	struct acceptor *acceptor;	/* NULL once it is replaced */
+	struct shares shares;		/* what we accept from */
 	struct stats *stats;		/* our own counts */
 	struct server_ops ops;
 	struct event *message_event, *tick_event, *term_event;
 	int access_log_fd;		/* -1: none */
 	bool access_log_owned;		/* not one of our standard streams */
 	int statm_fd;			/* /proc/self/statm, or -1 */
+	uint64_t lost_lines;		/* of the access log, as told */
+	uint64_t lost_quiet_ms;		/* not told again before */
 	unsigned ticks;
 	bool draining, done;
 	uint64_t drain_until_ms;
@@ -160,20 +164,40 @@ worker_reopen(struct worker *w)
  * once, because one that we kept would keep its queue alive, unread.
  */
 static void
+worker_leave_listeners(struct worker *w)
+{
+	acceptor_free(w->acceptor);
+	w->acceptor = NULL;
+	listener_set_close(w->args->listeners);
+}
+
+/* The same where nobody takes over: the operator's address is served to the
+ * end, so that /ready can say that it ends. */
+static void
+worker_leave_clients(struct worker *w)
+{
+	acceptor_take_queued(w->acceptor);
+	acceptor_keep_admin(w->acceptor);
+	listener_set_keep_admin(w->args->listeners, w->args->config,
+	    &w->shares);
+}
+
+static void
 worker_drain(struct worker *w, bool everybody_stops)
 {
+	size_t count;
+
 	if (w->draining)
 		return;
 	w->draining = true;
 	w->drain_until_ms = worker_now_ms() +
 	    (uint64_t)w->args->config->timeouts.drain_ms;
 	if (everybody_stops)
-		acceptor_take_queued(w->acceptor);
-	acceptor_free(w->acceptor);
-	w->acceptor = NULL;
-	listener_set_close(w->args->listeners);
-	log_info("draining %zu connections",
-	    server_connection_count(w->server));
+		worker_leave_clients(w);
+	else
+		worker_leave_listeners(w);
+	count = server_connection_count(w->server);
+	log_info("draining %zu connection%s", count, count == 1 ? "" : "s");
 	server_drain(w->server);
 }
 
@@ -204,8 +228,10 @@ worker_on_message(evutil_socket_t fd, short what, void *arg)
 	while ((rc = message_receive(fd, &m)) == 1) {
 		switch (m.type) {
 		case MESSAGE_SHARES:
-			if (w->acceptor != NULL)
-				acceptor_set_shares(w->acceptor, &m.shares);
+			if (w->draining)
+				break;
+			w->shares = m.shares;
+			acceptor_set_shares(w->acceptor, &m.shares);
 			break;
 		case MESSAGE_DRAIN:
 		case MESSAGE_STOP:
@@ -259,12 +285,29 @@ worker_measure(struct worker *w)
 		    (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* A full disk fills no log with complaints about it. */
+static void
+worker_tell_lost_lines(struct worker *w)
+{
+	uint64_t lost = w->stats->log_dropped - w->lost_lines;
+	uint64_t now_ms = worker_now_ms();
+
+	if (lost == 0 || now_ms < w->lost_quiet_ms)
+		return;
+	log_warn("access log: %llu line%s lost: %s", (unsigned long long)lost,
+	    lost == 1 ? "" : "s",
+	    strerror(server_access_log_error(w->server)));
+	w->lost_lines = w->stats->log_dropped;
+	w->lost_quiet_ms = now_ms + WORKER_LOST_QUIET_MS;
+}
+
 static void
 worker_on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
 
 	server_tick(w->server);
+	worker_tell_lost_lines(w);
 	if (w->ticks++ % WORKER_GAUGE_TICKS == 0)
 		worker_measure(w);
 	shared_beat(w->args->shared, worker_now_ms());

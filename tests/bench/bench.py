@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 
+import many
 import peers
 
 WORKLOADS = {  # path, arguments of tests/bench/load.c
@@ -105,11 +106,12 @@ def free_port():
 class Server:
     """A server in a session of its own, pinned to the server's CPU."""
 
-    def __init__(self, name, command, port, log):
+    def __init__(self, name, command, port, log, pinned=True):
         self.name, self.port = name, port
+        pin = ["taskset", "-c", str(SERVER_CPU)] if pinned else []
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
-                ["taskset", "-c", str(SERVER_CPU), *command],
+                [*pin, *command],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True)
         try:
@@ -334,6 +336,34 @@ def print_idle(count, results):
               f"{r['after_bytes'] / 2**20:6.1f} MiB", flush=True)
 
 
+def run_many(options, folder):
+    """One server with the workers it takes, and a crowd of clients."""
+    port = free_port()
+    path = corelane_config(folder, port, False, options.binary)
+    config = json.loads(read_text(path))
+    config["workers"] = many.workers_for(options.many)
+    config["max_workers"] = config["workers"]
+    config["limits"]["connections"] = "auto"
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    server = Server("corelane", [options.binary, "run", "-c", path], port,
+                    f"{folder}/many.log", pinned=False)
+    try:
+        figures = many.measure(server, options.many, pss_bytes)
+    except OSError as error:
+        raise BenchError(f"{error}\n{read_text(f'{folder}/many.log')}") from None
+    finally:
+        server.stop()
+    print(f"{figures['connections']} idle connections on "
+          f"{config['workers']} workers: opened and answered in "
+          f"{figures['open_seconds']:.1f} s, asked again in "
+          f"{figures['again_seconds']:.1f} s; "
+          f"{figures['bytes_per_connection']:.0f} bytes each of the workers' "
+          f"memory, {figures['kernel_bytes_per_connection']:.0f} of the "
+          "kernel's (both ends)")
+    return {"many": figures}
+
+
 def name_list(known):
     def parse(text):
         names = [name for name in text.split(",") if name]
@@ -362,6 +392,8 @@ def options_parse():
         help="with the middleware of config/corelane.json, but no access log")
     add("--idle", type=int, metavar="N", default=0,
         help="measure the memory of N idle connections instead")
+    add("--many", type=int, metavar="N", default=0,
+        help="hold N connections with many workers and clients instead")
     add("--json", metavar="FILE", help="also write all the figures there")
     add("--binary", default="build/corelane", help=argparse.SUPPRESS)
     add("--tools", default="build/tests/bench", help=argparse.SUPPRESS)
@@ -375,6 +407,8 @@ def options_parse():
 
 
 def run(options, folder):
+    if options.many:
+        return run_many(options, folder)
     results = {}
     with contextlib.ExitStack() as stack:
         servers = servers_start(options, folder, stack)
