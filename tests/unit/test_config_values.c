@@ -237,7 +237,8 @@ static int
 folder_remove(void **state)
 {
 	static const char *const names[] = {
-		"body", "latin1", "nul", "huge", "x.json", "sub", ""};
+		"body", "latin1", "nul", "huge", "x.json", "sub", "",
+	};
 	char path[128];
 
 	(void)state;
