@@ -66,7 +66,7 @@ folder_of(struct arena *a, const char *path)
 	char folder[PATH_MAX], real[PATH_MAX];
 	size_t len = slash != NULL ? (size_t)(slash - path) + 1 : 0;
 
-	if (len >= sizeof(folder))
+	if (len + 2 > sizeof(folder))	/* "." and a NUL follow */
 		return (struct str){NULL, 0};
 	memcpy(folder, path, len);
 	memcpy(folder + len, ".", 2);

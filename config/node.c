@@ -13,6 +13,7 @@
 #include "config/node.h"
 
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/expand.h"
@@ -59,17 +60,52 @@ join_string(struct join *j, struct node *n, const char *value)
 static void
 join_key(struct join *j, struct node *n, const char *key)
 {
-	const struct node *twin;
-
 	n->key = join_copy(j, str_of(key));
 	n->key = join_string(j, n, key);
 	if (n->key.p == NULL)
 		n->key = str_from("", 0);
-	for (twin = n->up->child; twin != NULL && !n->is_bad;
-	    twin = twin->next)
-		if (!twin->is_bad && str_eq(twin->key, n->key))
+}
+
+/* By key, then in the order of the file. */
+static int
+twin_compare(const void *a, const void *b)
+{
+	const struct node *x = *(struct node *const *)a;
+	const struct node *y = *(struct node *const *)b;
+	int order = str_cmp(x->key, y->key);
+
+	if (order == 0)
+		order = x->index < y->index ? -1 : 1;
+	return order;
+}
+
+/* Tells of keys that are there twice.  Sorted, as data in "json" may have very
+ * many. */
+static void
+join_check_twins(struct join *j, const struct node *object, size_t count)
+{
+	struct node **sorted, *first = NULL, *n;
+	size_t i = 0;
+
+	sorted = reallocarray(NULL, count, sizeof(struct node *));
+	if (sorted == NULL) {
+		j->report->out_of_memory = true;
+		return;
+	}
+	for (n = object->child; n != NULL; n = n->next)
+		sorted[i++] = n;
+	qsort(sorted, count, sizeof(struct node *), twin_compare);
+	for (i = 0; i < count; i++) {
+		n = sorted[i];
+		if (n->is_bad)
+			continue;
+		if (first != NULL && str_eq(first->key, n->key))
 			node_report_key(n, j->report, "is here twice, first "
-			    "on line %u", twin->key_pos.line);
+			    "on line %u", first->key_pos.line);
+		else
+			first = n;
+	}
+	free(sorted);
 }
 
 static struct node *
@@ -100,6 +136,8 @@ join_value(struct join *j, const cJSON *item, struct node *up, size_t index)
 		*last = c;
 		last = &c->next;
 	}
+	if (n->kind == NODE_OBJECT && i > 1)
+		join_check_twins(j, n, i);
 	return n;
 }
 
@@ -222,7 +260,7 @@ node_kind_name(const struct node *n)
 	return "this";
 }
 
-static void __attribute__((format(printf, 4, 0)))
+static __attribute__((format(printf, 4, 0))) void
 node_report_v(struct node *n, struct report *r, struct config_pos pos,
     const char *fmt, va_list ap)
 {

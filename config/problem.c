@@ -11,11 +11,37 @@
 #include "config/problem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/buf.h"
+#include "common/utf8.h"
+
+/* A problem quotes the file, and is shown on a terminal: what would end the
+ * line or move the cursor becomes a question mark. */
+static char *
+problem_clean(char *text)
+{
+	struct str s;
+	size_t n;
+
+	if (text == NULL)
+		return NULL;
+	for (s = str_of(text); s.len > 0; s = str_from(s.p + n, s.len - n)) {
+		unsigned char c = (unsigned char)s.p[0];
+
+		n = utf8_length(s);
+		if (n == 0)
+			n = 1;
+		else if (c >= 0x20 && c != 0x7f && (c != 0xc2 ||
+		    (unsigned char)s.p[1] >= 0xa0))
+			continue;
+		memset(text + (s.p - text), '?', n);
+	}
+	return text;
+}
 
 /* "file:line:column: path: text", without what isn't known. */
-static char *
+static __attribute__((format(printf, 4, 0))) char *
 problem_format(struct report *r, struct config_pos pos, const char *path,
     const char *fmt, va_list ap)
 {
@@ -29,7 +55,7 @@ problem_format(struct report *r, struct config_pos pos, const char *path,
 	if (path != NULL && path[0] != '\0')
 		buf_printf(&b, "%s: ", path);
 	buf_vprintf(&b, fmt, ap);
-	return buf_take(&b);
+	return problem_clean(buf_take(&b));
 }
 
 static bool

@@ -33,7 +33,7 @@ read_unknown_variant(struct reader *r, const struct section *s,
 
 	if (str_find(n->text, '.') < n->text.len) {
 		node_report(n, r->report, "modules are not part of this build, "
-		    "so there is no \"%.*s\"", STR_FMT(n->text));
+		    "so there is no \"%s\"", n->text.p);
 		return;
 	}
 	if (names_have(s->later, n->text)) {
@@ -99,19 +99,30 @@ read_unknown_key(struct reader *r, const struct section *s,
 		    v != NULL ? "\"" : "");
 }
 
-/* Without its selector a section's keys aren't known; one that looks like the
- * selector itself is why it is missing. */
+/* Whether any variant of the section has the key. */
 static bool
-read_is_mistyped_selector(const struct section *s, const struct node *n,
-    const struct node *child)
+variants_have(const struct variant *v, struct str key)
 {
-	const struct field *f = section_selector(s);
-	struct suggest near = {.word = child->key};
+	for (; v->name != NULL; v++)
+		if (section_find(v->section, NULL, key) != NULL)
+			return true;
+	return false;
+}
 
-	if (node_find(n, f->key) != NULL)
-		return false;
-	suggest_try(&near, f->key);
-	return near.best != NULL;
+/* The same where the variant isn't known: only a key that is a slip of one that
+ * every variant has.  "handlr" is told, "roots" may be right. */
+static void
+read_doubtful_key(struct reader *r, const struct section *s, struct node *n)
+{
+	struct suggest near = {.word = n->key};
+	const struct field *f;
+
+	if (variants_have(s->variants, n->key))
+		return;
+	for (f = s->fields; f->key != NULL; f++)
+		suggest_try(&near, f->key);
+	if (near.best != NULL)
+		read_unknown_key(r, s, NULL, n);
 }
 
 static void
@@ -210,8 +221,8 @@ read_absent(struct reader *r, const struct field *f, struct node *n)
 	if (n->kind == NODE_NULL || (n->child == NULL &&
 	    (n->kind == NODE_LIST || n->kind == NODE_OBJECT)))
 		return;
-	node_report(n, r->report, "%s: not part of this build; take the key "
-	    "out, or leave it empty", f->help);
+	node_report(n, r->report, "%s: take the key out or leave it empty",
+	    f->help);
 }
 
 static void
@@ -244,6 +255,16 @@ read_field(struct reader *r, const struct field *f, struct node *n, void *base)
 	}
 }
 
+/* What a default says stands nowhere in the file. */
+static void
+node_forget_places(struct node *n)
+{
+	for (; n != NULL; n = n->next) {
+		n->pos = n->key_pos = (struct config_pos){0, 0};
+		node_forget_places(n->child);
+	}
+}
+
 /* A default is read by the code that reads a file. */
 static void
 read_default(struct reader *r, const struct field *f, void *base)
@@ -252,7 +273,7 @@ read_default(struct reader *r, const struct field *f, void *base)
 
 	if (n == NULL)
 		return;
-	memset(&n->pos, 0, sizeof(n->pos));
+	node_forget_places(n);
 	read_field(r, f, n, base);
 }
 
@@ -300,9 +321,10 @@ read_section(struct reader *r, const struct section *s, struct node *n,
 			continue;
 		if (f != NULL)
 			read_member(r, f, child, base);
-		else if (v != NULL || s->variants == NULL ||
-		    read_is_mistyped_selector(s, n, child))
+		else if (v != NULL || s->variants == NULL)
 			read_unknown_key(r, s, v, child);
+		else
+			read_doubtful_key(r, s, child);
 	}
 	read_missing(r, s->fields, n);
 	if (v != NULL)

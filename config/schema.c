@@ -112,6 +112,7 @@ schema_methods(struct schema *w)
 	enum method m;
 
 	schema_string(w, "type", "array");
+	schema_json(w, "minItems", "1");
 	schema_open(w, "items", '{');
 	schema_open(w, "enum", '[');
 	for (m = 0; m < METHOD_COUNT; m++)
@@ -134,13 +135,17 @@ static void
 schema_list(struct schema *w, const struct field *f)
 {
 	schema_string(w, "type", "array");
+	schema_key(w, "minItems");
+	buf_printf(w->out, "%lld", (long long)f->min);
+	schema_key(w, "maxItems");
+	buf_printf(w->out, "%lld", (long long)f->max);
 	schema_open(w, "items", '{');
 	schema_section(w, f->section);
 	schema_close(w, '}');
 }
 
 /* Where a text may stand, so may "${NAME}" for any part of it. */
-#define OR_VARIABLE "|.*\\$\\{.*"
+#define VARIABLE ".*\\$\\{.*"
 
 /* What the kind takes, as members of the open object. */
 static void
@@ -162,13 +167,13 @@ schema_kind(struct schema *w, const struct field *f)
 		schema_json(w, "type", "[\"integer\", \"string\"]");
 		schema_range(w, f);
 		schema_string(w, "pattern",
-		    "^([0-9]+ ?([KMGT]i?)?B" OR_VARIABLE ")$");
+		    "^([0-9]+([KMG]i)?B|" VARIABLE ")$");
 		return;
 	case FIELD_DURATION:
 	case FIELD_SECONDS:
 		schema_string(w, "type", "string");
 		schema_string(w, "pattern",
-		    "^([0-9]+ ?(ms|s|m|h|d)" OR_VARIABLE ")$");
+		    "^([0-9]+(ms|s|m|h|d)|" VARIABLE ")$");
 		return;
 	case FIELD_STRING:
 	case FIELD_PATH:
@@ -205,37 +210,69 @@ schema_kind(struct schema *w, const struct field *f)
 	}
 }
 
-/* One of several things that a key takes. */
+/* {"file": "path"} where a text may stand. */
 static void
-schema_choice(struct schema *w, const char *key, const char *json)
+schema_from_file(struct schema *w)
 {
 	schema_open(w, NULL, '{');
-	schema_json(w, key, json);
+	schema_string(w, "type", "object");
+	schema_json(w, "additionalProperties", "false");
+	schema_json(w, "required", "[\"file\"]");
+	schema_json(w, "properties", "{\"file\": {\"type\": \"string\"}}");
 	schema_close(w, '}');
+}
+
+/* Whether the kind isn't a text in JSON, but "${NAME}" may stand for it. */
+static bool
+field_takes_variable(const struct field *f)
+{
+	return f->kind == FIELD_BOOL || f->kind == FIELD_INT ||
+	    f->kind == FIELD_ENUM;
+}
+
+static void
+schema_variable(struct schema *w)
+{
+	schema_open(w, NULL, '{');
+	schema_string(w, "type", "string");
+	schema_string(w, "pattern", "^" VARIABLE "$");
+	schema_close(w, '}');
+}
+
+static void
+schema_choices(struct schema *w, const struct field *f)
+{
+	schema_open(w, "anyOf", '[');
+	schema_open(w, NULL, '{');
+	schema_kind(w, f);
+	schema_close(w, '}');
+	if (field_takes_variable(f))
+		schema_variable(w);
+	if (f->flags & FIELD_AUTO)
+		schema_json(w, NULL, "{\"const\": \"auto\"}");
+	if (f->flags & FIELD_NULLABLE)
+		schema_json(w, NULL, "{\"type\": \"null\"}");
+	if (f->flags & FIELD_FROM_FILE)
+		schema_from_file(w);
+	schema_close(w, ']');
 }
 
 static void
 schema_field(struct schema *w, const struct field *f)
 {
+	bool has_choices = field_takes_variable(f) || f->flags &
+	    (FIELD_AUTO | FIELD_NULLABLE | FIELD_FROM_FILE);
+
 	schema_open(w, f->key, '{');
-	schema_string(w, "description", f->help);
+	/* A plain section brings its own. */
+	if (f->kind != FIELD_SECTION || has_choices)
+		schema_string(w, "description", f->help);
 	if (f->def != NULL)
 		schema_json(w, "default", f->def);
-	if (f->flags & (FIELD_AUTO | FIELD_NULLABLE | FIELD_FROM_FILE)) {
-		schema_open(w, "anyOf", '[');
-		schema_open(w, NULL, '{');
+	if (has_choices)
+		schema_choices(w, f);
+	else
 		schema_kind(w, f);
-		schema_close(w, '}');
-		if (f->flags & FIELD_AUTO)
-			schema_choice(w, "const", "\"auto\"");
-		if (f->flags & FIELD_NULLABLE)
-			schema_choice(w, "type", "\"null\"");
-		if (f->flags & FIELD_FROM_FILE)
-			schema_choice(w, "required", "[\"file\"]");
-		schema_close(w, ']');
-	} else {
-		schema_kind(w, f);
-	}
 	schema_close(w, '}');
 }
 

@@ -106,13 +106,6 @@ syntax_route_path(struct str s)
 }
 
 const char *
-syntax_file_path(struct str s)
-{
-	return s.len > 0 && memchr(s.p, '\0', s.len) == NULL ? NULL :
-	    "a path that isn't empty";
-}
-
-const char *
 syntax_response_field(struct str s)
 {
 	static const struct str framing[] = {

@@ -18,7 +18,6 @@ const char *syntax_media_type(struct str s);	/* RFC 9110 8.3.1 */
 const char *syntax_media_range(struct str s);	/* also "text" + "/" + "*" */
 const char *syntax_extension(struct str s);	/* ".html" */
 const char *syntax_route_path(struct str s);
-const char *syntax_file_path(struct str s);
 
 /* A response field that a configuration may set: a name, and not one that
  * belongs to the message's framing or to the connection. */

@@ -19,7 +19,7 @@
 #include "config/units.h"
 
 /* "must be a duration like "10s", not a number", and a hint if there is one. */
-static void __attribute__((format(printf, 4, 5)))
+static __attribute__((format(printf, 4, 5))) void
 value_wrong(struct reader *r, const struct field *f, struct node *n,
     const char *fmt, ...)
 {
@@ -205,7 +205,8 @@ read_any_number(struct reader *r, const struct field *f, struct node *n,
 
 /* Texts ------------------------------------------------------------------- */
 
-/* Returns whether the text is what the table wants; told when it isn't. */
+/* Returns whether the text, a node's value or key, is what the table wants;
+ * told when it isn't. */
 static bool
 text_is_good(struct reader *r, struct node *n, field_check_fn check,
     struct str text)
@@ -217,8 +218,8 @@ text_is_good(struct reader *r, struct node *n, field_check_fn check,
 		return true;
 	buf_init(&b, 0);
 	buf_add_json(&b, str_from(text.p, text.len < 64 ? text.len : 64));
-	node_report(n, r->report, "must be %s, not %s", wanted,
-	    buf_failed(&b) ? "this" : b.p);
+	(text.p == n->key.p ? node_report_key : node_report)(n, r->report,
+	    "must be %s, not %s", wanted, buf_failed(&b) ? "this" : b.p);
 	buf_done(&b);
 	return false;
 }

@@ -20,7 +20,7 @@ declare -A PACKAGES=(
 	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev libcmocka-dev"
 	[jemalloc]="libjemalloc-dev"
 	[mimalloc]="libmimalloc-dev"
-	[test]="python3 python3-pytest python3-websockets curl
+	[test]="python3 python3-pytest python3-websockets python3-jsonschema curl
 	    valgrind libc6-dbg"
 	[lint]="clang clang-format clang-tidy shellcheck universal-ctags python3"
 	[bench]="python3 util-linux"

@@ -15,6 +15,7 @@ its log lines "listening on ADDRESS".
 The binary is $CORELANE_BIN, or build/corelane of this tree.
 """
 import copy
+import ctypes
 import json
 import os
 import re
@@ -28,6 +29,8 @@ import wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 PATIENCE = float(os.environ.get("CORELANE_PATIENCE", "30"))
 
 BASE_CONFIG = {
@@ -64,6 +67,19 @@ REPLACING_SIGNALS = {signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN,
 def binary():
     return os.environ.get("CORELANE_BIN") or os.path.join(
         ROOT, "build", "corelane")
+
+
+def is_sanitized():
+    """Was the binary built with AddressSanitizer?  Its quarantine makes every
+    figure of memory meaningless."""
+    with open(binary(), "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+def die_with_parent():
+    """In the child: SIGTERM when the test process is killed, so that no
+    server outlives a run that was cut short."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def wait_until(condition, what, seconds=PATIENCE):
@@ -156,7 +172,7 @@ class Corelane:
             [binary(), "run", "-c", self.config_file, *self.options],
             stdin=subprocess.DEVNULL, stdout=self._stdout,
             stderr=self._stderr, env=self.env, cwd=self.dir,
-            start_new_session=True)
+            start_new_session=True, preexec_fn=die_with_parent)
         if wait:
             try:
                 self.wait_ready()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Limits, Expect and routing: the statuses of RFC 9110 15.5 and 15.6.
+
+The server under test has limits of 1 KiB for the target, 4 KiB and 32 fields
+for the head, 64 KiB for a body.
+"""
+from corpus import (SMUGGLED, case, closed, either, get, in_chunks, kept,
+                    post, start, target)
+
+TARGET, HEAD, COUNT, BODY = 1024, 4096, 32, 65536
+
+
+def big(size):
+    return b"x" * size
+
+
+CASES = [
+    case("a target just below the limit",
+         target(b"/tail/" + big(TARGET - 6)), kept(200)),
+    case("a target above the limit", target(b"/tail/" + big(TARGET)),
+         closed(414)),
+    case("a target far above the limit", target(b"/tail/" + big(60000)),
+         closed({414, 431})),
+    case("a target of 70 000 bytes", target(b"/" + big(70000)),
+         closed({414, 431})),
+    case("a query above the limit", target(b"/hello?" + big(TARGET)),
+         closed(414)),
+    case("an absolute-form above the limit",
+         target(b"http://t/hello?" + big(TARGET)), closed(414)),
+    case("a target that never ends", b"GET /" + big(200000),
+         closed({414, 431})),
+    case("a target of 2000 segments", target(b"/tail" + b"/a" * 400),
+         kept(200)),
+    case("a target of dots", target(b"/x/.." * 150 + b"/hello"),
+         kept(200), either(400)),
+
+    case("a head just below the limit",
+         get(b"X: " + big(HEAD - 100) + b"\r\n"), kept(200)),
+    case("a field above the head's limit", get(b"X: " + big(HEAD) + b"\r\n"),
+         closed(431)),
+    case("fields above the head's limit",
+         get((b"X: " + big(400) + b"\r\n") * 12), closed(431)),
+    case("a name above the head's limit", get(big(HEAD) + b": y\r\n"),
+         closed(431)),
+    case("a value that never ends", b"GET /hello HTTP/1.1\r\nHost: t\r\n"
+         b"X: " + big(200000), closed(431)),
+    case("fields that never end", b"GET /hello HTTP/1.1\r\nHost: t\r\n"
+         + b"X: y\r\n" * 30000, closed(431)),
+    case("as many fields as may be", get(b"X: y\r\n" * (COUNT - 1)),
+         kept(200)),
+    case("one field too many", get(b"X: y\r\n" * COUNT), closed(431)),
+    case("a thousand fields", get(b"X: y\r\n" * 1000), closed(431)),
+    case("a thousand empty fields", get(b"X:\r\n" * 1000), closed(431)),
+    case("a head that is too large, then a request",
+         get(b"X: " + big(HEAD) + b"\r\n") + SMUGGLED, closed(431)),
+
+    case("a body at the limit",
+         post(b"Content-Length: %d\r\n" % BODY, big(BODY)), kept(200)),
+    case("a length above the limit, and no body",
+         post(b"Content-Length: %d\r\n" % (BODY + 1), b""), either(413),
+         fin=True),
+    case("a body above the limit",
+         post(b"Content-Length: %d\r\n" % (BODY + 1), big(BODY + 1)),
+         either(413)),
+    case("a body far above the limit",
+         post(b"Content-Length: 1000000\r\n", big(1000000)), either(413)),
+    case("a chunk above the limit",
+         in_chunks(b"10001\r\n" + big(65537) + b"\r\n0\r\n\r\n"),
+         closed(413)),
+    case("chunks that add up above the limit",
+         in_chunks((b"1000\r\n" + big(4096) + b"\r\n") * 17
+                   + b"0\r\n\r\n"), closed(413)),
+    case("chunks of one byte that add up above the limit",
+         in_chunks(b"1\r\nx\r\n" * 70000 + b"0\r\n\r\n"), closed(413)),
+    case("a body above the limit, to nobody",
+         post(b"Content-Length: 1000000\r\n", b"", b"/nope"),
+         either({404, 413}), fin=True),
+    case("a length above the limit, to be asked for",
+         post(b"Expect: 100-continue\r\nContent-Length: 1000000\r\n", b""),
+         either(413), fin=True),
+
+    case("Expect: 100-continue",
+         post(b"Expect: 100-continue\r\nContent-Length: 5\r\n"), kept(200),
+         body=b"hello"),
+    case("in another case",
+         post(b"eXpect: 100-Continue\r\nContent-Length: 5\r\n"), kept(200),
+         body=b"hello"),
+    case("Expect without a body", get(b"Expect: 100-continue\r\n"),
+         kept(200)),
+    case("Expect in HTTP/1.0 is nothing",
+         start(b"POST /echo HTTP/1.0", b"Expect: 100-continue\r\n"
+               b"Content-Length: 5\r\n") + b"hello", closed(200),
+         body=b"hello"),
+    case("an expectation nobody can meet", get(b"Expect: tea\r\n"),
+         either({200, 417})),
+    case("two expectations", get(b"Expect: 100-continue, tea\r\n"),
+         either({200, 417})),
+
+    case("a wrong method", start(b"DELETE /hello HTTP/1.1"), kept(405),
+         fields={"allow": None}),
+    case("another wrong method", start(b"POST /hello HTTP/1.1"), kept(405),
+         fields={"allow": None}),
+    case("a wrong method of HTTP/1.0", start(b"PUT /hello HTTP/1.0"),
+         closed(405), fields={"allow": None}),
+    case("OPTIONS of a path", start(b"OPTIONS /hello HTTP/1.1"),
+         kept({200, 204}), fields={"allow": None}),
+    case("OPTIONS of a path that is not there",
+         start(b"OPTIONS /nope HTTP/1.1"), kept({200, 204, 404})),
+    case("HEAD of a GET", start(b"HEAD /hello HTTP/1.1"), kept(200),
+         methods=("HEAD",), fields={"content-length": "13"}),
+    case("HEAD of a 204", start(b"HEAD /empty HTTP/1.1"), kept(204),
+         methods=("HEAD",)),
+    case("a 204 has no body", target(b"/empty"), kept(204)),
+    case("a range is ignored or served",
+         get(b"Range: bytes=0-1\r\n"), kept({200, 206})),
+    case("a range that overflows",
+         get(b"Range: bytes=0-18446744073709551615\r\n"),
+         kept({200, 206, 416})),
+    case("a thousand ranges",
+         get(b"Range: bytes=" + b",".join([b"0-"] * 1000) + b"\r\n"),
+         kept({200, 206, 416})),
+    case("a date that is none",
+         get(b"If-Modified-Since: yesterday\r\n"), kept(200)),
+    case("a request id with quotes and angles",
+         get(b"X-Request-ID: \"><script>alert(1)</script>\r\n"),
+         kept(200)),
+    case("a request id of 3000 bytes",
+         get(b"X-Request-ID: " + big(3000) + b"\r\n"), kept(200)),
+    case("a traceparent that is none", get(b"traceparent: 00-x-y-zz\r\n"),
+         kept(200)),
+    case("a cookie of semicolons", get(b"Cookie: " + b";" * 3000 + b"\r\n"),
+         kept(200)),
+]
