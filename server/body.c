@@ -22,12 +22,11 @@ void
 body_reader_init(struct body_reader *b, enum body_framing framing,
     uint64_t length)
 {
-	*b = (struct body_reader){.framing = framing, .left = length};
-	b->state = BODY_AT_SIZE;
+	*b = (struct body_reader){.framing = framing, .state = BODY_AT_SIZE};
 	if (framing == BODY_LENGTH)
-		b->state = length > 0 ? BODY_AT_DATA : BODY_AT_END;
-	else if (framing == BODY_NONE)
-		b->state = BODY_AT_END;
+		b->left = length;
+	if (framing != BODY_CHUNKED)
+		b->state = b->left > 0 ? BODY_AT_DATA : BODY_AT_END;
 }
 
 static int

@@ -41,7 +41,7 @@ static const unsigned conn_arrows[] __attribute__((unused)) = {
 	[CONN_HEAD] = TO(CONN_IDLE) | TO(CONN_BODY) | TO(CONN_HANDLER) |
 	    TO(CONN_SEND) | TO(CONN_LINGER),
 	[CONN_BODY] = TO(CONN_HANDLER) | TO(CONN_SEND) | TO(CONN_LINGER),
-	[CONN_HANDLER] = TO(CONN_SEND) | TO(CONN_LINGER),
+	[CONN_HANDLER] = TO(CONN_BODY) | TO(CONN_SEND) | TO(CONN_LINGER),
 	[CONN_SEND] = TO(CONN_IDLE) | TO(CONN_DISCARD) | TO(CONN_LINGER),
 	[CONN_DISCARD] = TO(CONN_IDLE) | TO(CONN_LINGER),
 	[CONN_LINGER] = 0,
@@ -169,8 +169,9 @@ conn_open(struct server *srv, int fd, enum service_kind service,
 		srv->stats->connections_idle++;
 	}
 	/* Who connects and says nothing has as long as for a head. */
-	conn_set_timer(c, service == SERVICE_TCP_ECHO ? cfg->timeouts.idle_ms
-	    : cfg->timeouts.head_ms);
+	conn_set_timer(c, srv->is_draining ? SERVER_DRAIN_GRACE_MS :
+	    service == SERVICE_TCP_ECHO ? cfg->timeouts.idle_ms :
+	    cfg->timeouts.head_ms);
 }
 
 void
@@ -251,6 +252,13 @@ conn_flush(struct conn *c, bool more)
 	}
 	c->srv->stats->bytes_out += (uint64_t)n;
 	return c->unsent != NULL;
+}
+
+void
+conn_cut(struct conn *c, const char *reason)
+{
+	if (c->state != CONN_CLOSED && conn_flush(c, false) != -1)
+		conn_close(c, reason);
 }
 
 /* What wasn't used is kept, in memory of its own size. */
@@ -434,7 +442,8 @@ conn_on_event(evutil_socket_t fd, short what, void *arg)
 	server_wake(c->srv);
 	if (what & EV_WRITE)
 		conn_on_writable(c);
-	if (c->state != CONN_CLOSED && what & EV_READ)
+	/* As that has left it: closed, it wants nothing. */
+	if (what & c->want & EV_READ)
 		conn_on_readable(c);
 }
 
@@ -457,4 +466,7 @@ conn_on_deadline(struct wheel_node *node, void *arg)
 		tcp_on_deadline(c);
 	else
 		http1_on_deadline(c);
+	/* A refusal that waits behind unread answers. */
+	if (c->state != CONN_CLOSED && c->timer.prev == NULL)
+		conn_set_timer(c, c->srv->config->timeouts.write_ms);
 }

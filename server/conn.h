@@ -13,7 +13,7 @@
  *	   |             |    |     |                            |
  *	   |  needs the  |    |     |  answer comes              |
  *	   |  content    v    |     v  later                     |
- *	   |           BODY   |   HANDLER                        |
+ *	   |           BODY <-|-- HANDLER  (a middleware's)      |
  *	   |             |    |     |                            |
  *	   |             +-> SEND <-+   content still to be sent |
  *	   |                  |                                  |
@@ -99,6 +99,9 @@ void conn_open(struct server *srv, int fd, enum service_kind service,
 
 /* The end, at once: reason is a literal, for the log. */
 void conn_close(struct conn *c, const char *reason);
+
+/* The end in the middle of a response: those in front of it are sent first. */
+void conn_cut(struct conn *c, const char *reason);
 
 /* Has server_turn() look at it: conn_continue(), or free() after a close. */
 void conn_queue(struct conn *c);

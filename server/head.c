@@ -288,6 +288,7 @@ check_framing(struct head *h, struct head_refusal *ret)
 	struct str coding = head_get(h, FIELD_TRANSFER_ENCODING);
 
 	h->framing = BODY_NONE;
+	h->content_length = 0;
 	if (lengths == 0 && codings == 0)
 		return 0;
 	if (lengths > 0 && codings > 0)

@@ -11,6 +11,7 @@
  */
 #include "server/http1.h"
 
+#include "common/log.h"
 #include "server/access_log.h"
 #include "server/conn.h"
 #include "server/handler.h"
@@ -38,8 +39,25 @@ http1_follow(struct conn *c)
 		break;
 	default:
 		conn_move(c, CONN_SEND);
+		c->is_sent_full = false;
+		if (http1_takes_body(r))
+			conn_set_timer(c, c->srv->config->timeouts.body_ms);
 		break;
 	}
+}
+
+/* The request is over: the next one may come. */
+static void
+http1_rest(struct conn *c)
+{
+	const struct server *srv = c->srv;
+
+	request_free(c->req);
+	c->req = NULL;
+	c->is_sent_full = false;
+	conn_move(c, CONN_IDLE);
+	conn_set_timer(c, srv->is_draining ? SERVER_DRAIN_GRACE_MS
+	    : srv->config->timeouts.idle_ms);
 }
 
 /* Starts a request; its answer may be there when this returns. */
@@ -136,11 +154,12 @@ http1_read_head(struct conn *c, struct str *in)
 {
 	struct head *head;
 
+	/* Answers nobody reads are not added to. */
+	if (in->len == 0 || c->is_closing || c->unsent != NULL)
+		return false;
 	if (c->is_timed_out)
 		return http1_refuse(c, in, &(struct head_refusal){408,
 		    "request head took too long"});
-	if (in->len == 0 || c->is_closing)
-		return false;
 	if (c->state == CONN_IDLE) {
 		head = memo_find(c->srv->memo, c->service, in->p, in->len);
 		if (head != NULL) {
@@ -152,18 +171,21 @@ http1_read_head(struct conn *c, struct str *in)
 	return http1_parse_head(c, in);
 }
 
-static void
+/* Returns false when the connection is closed by it. */
+static bool
 http1_send_continue(struct request *r)
 {
 	static const struct str line =
 	    STR_INIT("HTTP/1.1 100 Continue\r\n\r\n");
 
 	if (r->is_continued || !r->head->expect_continue)
-		return;
+		return true;
 	r->is_continued = true;
 	r->srv->stats->responses_1xx++;
-	if (!out_refer(&r->srv->out, line, false))
-		conn_flush(r->conn, false);
+	if (out_refer(&r->srv->out, line, false))
+		return true;
+	return conn_flush(r->conn, false) != -1 &&
+	    out_refer(&r->srv->out, line, false);
 }
 
 bool
@@ -176,8 +198,7 @@ http1_want_body(struct request *r)
 		return true;
 	case HANDLER_BODY_STREAM:
 		/* Its response may begin at once: now or never. */
-		http1_send_continue(r);
-		return true;
+		return http1_send_continue(r);
 	case HANDLER_BODY_WHOLE:
 		break;
 	}
@@ -201,7 +222,7 @@ http1_refuse_body(struct conn *c, struct str *in, int status,
 	c->is_closing = c->is_lingering = true;
 	c->srv->stats->requests_malformed++;
 	if (c->req->is_responding) {
-		conn_close(c, reason);
+		conn_cut(c, reason);
 		return false;
 	}
 	c->req->refusal = (struct head_refusal){status, reason};
@@ -276,7 +297,7 @@ http1_read_body(struct conn *c, struct str *in)
 		return http1_refuse_body(c, in, 400, r->reader.reason);
 	default:
 		if (r->reader.total == 0)
-			http1_send_continue(r);
+			(void)http1_send_continue(r);
 		return false;
 	}
 }
@@ -296,6 +317,8 @@ http1_feed(struct conn *c, struct str *in)
 			if (r->reader.total > c->srv->config->limits.body_bytes)
 				return http1_refuse_body(c, in, 413,
 				    "content is too large");
+			conn_note_progress(c, piece.len,
+			    c->srv->config->timeouts.body_ms);
 			taken = route->handler->on_body(r, route->state, piece,
 			    false);
 			r->is_body_paused |= taken < piece.len;
@@ -324,6 +347,17 @@ http1_tell_end(struct request *r)
 	route->handler->on_body(r, route->state, str_from(NULL, 0), true);
 }
 
+/* The answer has been given, but where the next request begins nobody knows. */
+static bool
+http1_give_up(struct conn *c, struct str *in, const char *reason)
+{
+	log_debug("connection %d: %s", conn_fd(c), reason);
+	*in = str_from(NULL, 0);
+	c->is_closing = c->is_lingering = true;
+	http1_rest(c);
+	return true;
+}
+
 /* Content that no handler wanted is read and dropped, so that the next request
  * is found behind it. */
 static bool
@@ -336,21 +370,15 @@ http1_discard(struct conn *c, struct str *in)
 
 	while ((res = body_read(&r->reader, in, &piece)) == BODY_PIECE) {
 		conn_note_progress(c, piece.len, cfg->timeouts.body_ms);
-		if (r->reader.total > cfg->limits.body_bytes) {
-			conn_close(c, "unwanted content is too large");
-			return false;
-		}
+		if (r->reader.total > cfg->limits.body_bytes)
+			return http1_give_up(c, in,
+			    "unwanted content is too large");
 	}
 	if (res == BODY_MORE)
 		return false;
-	if (res == BODY_BAD) {
-		conn_close(c, r->reader.reason);
-		return false;
-	}
-	request_free(r);
-	c->req = NULL;
-	conn_move(c, CONN_IDLE);
-	conn_set_timer(c, cfg->timeouts.idle_ms);
+	if (res == BODY_BAD)
+		return http1_give_up(c, in, r->reader.reason);
+	http1_rest(c);
 	return true;
 }
 
@@ -407,10 +435,7 @@ http1_end(struct conn *c)
 		}
 		c->is_lingering = true;
 	}
-	request_free(r);
-	c->req = NULL;
-	conn_move(c, CONN_IDLE);
-	conn_set_timer(c, srv->config->timeouts.idle_ms);
+	http1_rest(c);
 }
 
 static bool
@@ -419,8 +444,7 @@ http1_send(struct conn *c, struct str *in)
 	if (c->req == NULL) {
 		if (c->unsent != NULL)
 			return false;
-		conn_move(c, CONN_IDLE);
-		conn_set_timer(c, c->srv->config->timeouts.idle_ms);
+		http1_rest(c);
 		return true;
 	}
 	if (!http1_feed(c, in))
@@ -461,13 +485,12 @@ http1_settle(struct conn *c, struct str in)
 {
 	struct server *srv = c->srv;
 
-	if (c->state == CONN_CLOSED) {
+	if (c->state == CONN_CLOSED || (!out_is_empty(&srv->out) &&
+	    conn_flush(c, false) == -1)) {
 		out_discard(&srv->out);
 		srv->batch_count = 0;
 		return;
 	}
-	if (!out_is_empty(&srv->out) && conn_flush(c, false) == -1)
-		return;
 	if (srv->batch_count > 0) {
 		uint64_t start_ns = srv->clock.mono_ns;
 
@@ -476,11 +499,13 @@ http1_settle(struct conn *c, struct str in)
 		    (srv->clock.mono_ns - start_ns) / 1000, srv->batch_count);
 		srv->batch_count = 0;
 	}
-	if (c->unsent != NULL && !c->is_sent_full) {
-		c->is_sent_full = true;
-		if (c->state == CONN_IDLE)
+	if (c->unsent != NULL) {
+		/* What has come is looked at when that has gone. */
+		if (c->state == CONN_IDLE || c->state == CONN_HEAD)
 			conn_move(c, CONN_SEND);
-		conn_set_timer(c, srv->config->timeouts.write_ms);
+		if (!c->is_sent_full)
+			conn_set_timer(c, srv->config->timeouts.write_ms);
+		c->is_sent_full = true;
 	}
 	if (c->state == CONN_IDLE && c->is_closing) {
 		c->is_lingering |= in.len > 0;
@@ -509,8 +534,10 @@ http1_advance(struct conn *c, struct str *in)
 			break;
 		case CONN_HANDLER:
 			goes_on = c->req->phase != PHASE_PENDING;
-			if (goes_on)
+			if (goes_on) {
+				pipeline_run(c->req);
 				http1_follow(c);
+			}
 			break;
 		case CONN_SEND:
 			goes_on = http1_send(c, in);
@@ -528,6 +555,23 @@ http1_advance(struct conn *c, struct str *in)
 	http1_settle(c, *in);
 	if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
 		*in = str_from(NULL, 0);
+}
+
+/* Who is late: the client, or the source of the response? */
+static void
+http1_on_send_deadline(struct conn *c)
+{
+	struct stats *s = c->srv->stats;
+
+	if (c->is_sent_full) {
+		s->timeouts_write++;
+		conn_close(c, "does not read its response");
+	} else if (http1_takes_body(c->req)) {
+		s->timeouts_body++;
+		conn_close(c, "streamed content took too long");
+	} else {
+		conn_set_timer(c, HTTP1_HANDLER_MS);
+	}
 }
 
 void
@@ -552,8 +596,7 @@ http1_on_deadline(struct conn *c)
 		conn_continue(c);
 		return;
 	case CONN_SEND:
-		s->timeouts_write++;
-		conn_close(c, "does not read its response");
+		http1_on_send_deadline(c);
 		return;
 	case CONN_DISCARD:
 		s->timeouts_body++;

@@ -258,8 +258,14 @@ send_chunk(struct request *r, struct str piece)
 	char size[CHUNK_FRAME_BYTES];
 	int n;
 
-	if (!r->is_chunked)
+	if (!r->is_chunked) {
+		/* What is too much would be read as the next response. */
+		if (piece.len > r->res.length - r->sent_bytes) {
+			conn_cut(r->conn, "content went on past its length");
+			return -1;
+		}
 		return send_piece(r, piece, true);
+	}
 	n = snprintf(size, sizeof(size), "%zx\r\n", piece.len);
 	if (send_copy(r, str_from(size, (size_t)n)) == -1 ||
 	    send_piece(r, piece, true) == -1)
@@ -275,7 +281,7 @@ send_source_end(struct request *r)
 		    ? HTTP1_SENT : HTTP1_SEND_FAILED;
 	if (r->res.length != CONTENT_LENGTH_UNKNOWN &&
 	    r->sent_bytes != r->res.length) {
-		conn_close(r->conn, "content ended before its length");
+		conn_cut(r->conn, "content ended before its length");
 		return HTTP1_SEND_FAILED;
 	}
 	return HTTP1_SENT;
@@ -310,7 +316,7 @@ send_source(struct request *r)
 			sent = send_flush(r, false);
 			return sent == HTTP1_SENT ? HTTP1_SEND_LATER : sent;
 		case SOURCE_FAILED:
-			conn_close(r->conn, "content failed on its way");
+			conn_cut(r->conn, "content failed on its way");
 			return HTTP1_SEND_FAILED;
 		}
 	}
@@ -373,5 +379,5 @@ http1_respond(struct request *r)
 	}
 	r->is_responding = true;
 	if (write_head(r) == -1)
-		conn_close(c, "response head is too large");
+		conn_cut(c, "response head is too large");
 }

@@ -220,7 +220,6 @@ request_resume(struct request *r, int result)
 	}
 	r->phase = r->pending_from;
 	pipeline_take(r, result);
-	pipeline_run(r);
 	conn_continue(r->conn);
 }
 
@@ -228,8 +227,8 @@ void
 pipeline_cancel(struct request *r)
 {
 	wheel_clear(&r->deadline);
-	if (r->route != NULL && r->route->handler->cancel != NULL &&
-	    r->phase == PHASE_PENDING)
+	if (r->phase == PHASE_PENDING && r->pending_from == PHASE_HANDLE &&
+	    r->route->handler->cancel != NULL)
 		r->route->handler->cancel(r, r->route->state);
 }
 

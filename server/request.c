@@ -62,18 +62,22 @@ int
 request_keep(struct request *r)
 {
 	struct head *head;
+	struct str data;
 
-	if (r->is_head_kept)
-		return 0;
-	head = head_copy(r->head, &r->arena);
-	if (head == NULL)
-		return -1;
-	r->head = head;
-	r->is_head_kept = true;
-	if (r->body.data.len > 0 && r->spool == NULL) {
-		r->body.data = arena_copy(&r->arena, r->body.data);
-		if (r->body.data.p == NULL)
+	if (!r->is_head_kept) {
+		head = head_copy(r->head, &r->arena);
+		if (head == NULL)
 			return -1;
+		r->head = head;
+		r->is_head_kept = true;
+	}
+	/* It may come, whole, turns after its head. */
+	if (r->body.data.len > 0 && r->spool == NULL && !r->is_body_kept) {
+		data = arena_copy(&r->arena, r->body.data);
+		if (data.p == NULL)
+			return -1;
+		r->body.data = data;
+		r->is_body_kept = true;
 	}
 	return 0;
 }

@@ -136,6 +136,7 @@ struct request {
 	enum request_phase pending_from; /* PHASE_BEFORE or PHASE_HANDLE */
 	uint8_t middleware_at;		/* how many `before` hooks have run */
 	bool is_head_kept;		/* head is a copy of ours */
+	bool is_body_kept;		/* and body.data */
 	bool is_running;		/* pipeline_run() is on the stack */
 	bool is_responding;		/* its head is on its way */
 	bool is_chunked;		/* how its content leaves */

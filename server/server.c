@@ -23,9 +23,6 @@
 #include "server/peers.h"
 #include "server/pipeline.h"
 
-/* While draining an idle client may still be sending: closing at once would
- * lose that request (31 of 160 with a round trip of 10 ms). */
-#define DRAIN_GRACE_MS 1000
 /* Chunks of arenas kept for the next requests, per worker. */
 #define ARENA_SPARE_MAX 64
 
@@ -254,7 +251,7 @@ server_drain(struct server *srv)
 	wheel_each(&srv->conn_timers, drain_conn, srv);
 	for (c = srv->queued; c != NULL; c = c->next_queued) {
 		if (c->state == CONN_IDLE)
-			conn_set_timer(c, DRAIN_GRACE_MS);
+			conn_set_timer(c, SERVER_DRAIN_GRACE_MS);
 	}
 }
 

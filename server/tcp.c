@@ -16,8 +16,10 @@ tcp_advance(struct conn *c, struct str *in)
 {
 	struct server *srv = c->srv;
 
-	if (c->state == CONN_SEND && c->unsent == NULL)
+	if (c->state == CONN_SEND && c->unsent == NULL) {
 		conn_move(c, CONN_IDLE);
+		conn_set_timer(c, srv->config->timeouts.idle_ms);
+	}
 	if (c->state != CONN_IDLE || in->len == 0)
 		return;
 	out_refer(&srv->out, *in, true);
