@@ -55,6 +55,16 @@ table_latency(uint64_t us)
 	return c;
 }
 
+/* "-" where nothing has been measured: 0 would be a fine latency. */
+static struct table_cell
+table_quantile(const struct histogram *h, double q)
+{
+	static const struct table_cell none = {"-"};
+
+	return h->count == 0 ? none :
+	    table_latency(histogram_quantile_us(h, q));
+}
+
 /* Scales by `step` until the number is short: "999", "12.3k", "4.5GiB". */
 static struct table_cell
 table_scaled(uint64_t value, unsigned step, const char *const units[])
@@ -90,6 +100,15 @@ table_bytes(uint64_t value)
 	    {"B", "KiB", "MiB", "GiB", "TiB", NULL};
 
 	return table_scaled(value, 1024, units);
+}
+
+/* A worker has measured itself after its first tick. */
+static struct table_cell
+table_memory(uint64_t bytes)
+{
+	static const struct table_cell none = {"-"};
+
+	return bytes == 0 ? none : table_bytes(bytes);
 }
 
 static struct table_cell
@@ -146,10 +165,10 @@ table_total(const struct stats *s, uint64_t up_ms, struct buf *out)
 	    table_count(s->responses_5xx).text,
 	    table_count(s->requests_active).text);
 	buf_printf(out, "latency     p50 %s, p90 %s, p99 %s, max %s\n",
-	    table_latency(histogram_quantile_us(h, 0.50)).text,
-	    table_latency(histogram_quantile_us(h, 0.90)).text,
-	    table_latency(histogram_quantile_us(h, 0.99)).text,
-	    table_latency(h->max_us).text);
+	    table_quantile(h, 0.50).text,
+	    table_quantile(h, 0.90).text,
+	    table_quantile(h, 0.99).text,
+	    table_quantile(h, 1.0).text);
 	buf_printf(out, "connections %s open, %s accepted, %s refused\n",
 	    table_count(s->connections_active + s->tcp_active).text,
 	    table_count(s->connections).text,
@@ -171,9 +190,9 @@ table_worker(const struct stats_worker *w, int64_t now_ms, struct buf *out)
 	    table_duration(up_ms > 0 ? (uint64_t)up_ms : 0).text, w->restarts,
 	    table_count(s->connections_active + s->tcp_active).text,
 	    table_count(s->requests).text, table_count(s->responses_5xx).text,
-	    table_latency(histogram_quantile_us(h, 0.50)).text,
-	    table_latency(histogram_quantile_us(h, 0.99)).text,
-	    table_bytes(s->memory_bytes).text);
+	    table_quantile(h, 0.50).text,
+	    table_quantile(h, 0.99).text,
+	    table_memory(s->memory_bytes).text);
 }
 
 void

@@ -200,7 +200,7 @@ enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
 
 struct config {
 	struct str file;		/* absolute path of the file */
-	struct str name;		/* the file as it was given: in messages */
+	struct str name;		/* the file as given: in messages */
 	struct str text_hash;		/* hex, of the effective values */
 	struct str schema;		/* "$schema": for editors */
 

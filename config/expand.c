@@ -50,8 +50,9 @@ expand_variable(struct str inner, struct buf *out, struct error *err)
 		    "variable; write \"$${\" for the characters \"${\"",
 		    (int)(inner.len < 64 ? inner.len : 64), inner.p);
 	if (memmem(inner.p, inner.len, "${", 2) != NULL)
-		return error_set(err, ERROR_INVALID, "the default of \"${%.*s}\" "
-		    "can't have a variable in it", (int)n, inner.p);
+		return error_set(err, ERROR_INVALID, "the default of "
+		    "\"${%.*s}\" can't have a variable in it", (int)n,
+		    inner.p);
 	memcpy(name, inner.p, n);
 	name[n] = '\0';
 	value = getenv(name);

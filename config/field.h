@@ -45,7 +45,7 @@ enum field_kind {
 	FIELD_STRINGS,		/* struct config_strings */
 	FIELD_MAP,		/* struct config_fields: an object of strings */
 	FIELD_JSON,		/* struct str: any value, as text */
-	FIELD_SECTION,		/* an object whose keys lie in the same struct */
+	FIELD_SECTION,		/* an object; its keys lie in the same struct */
 	FIELD_POINTER,		/* an object of its own, or NULL */
 	FIELD_LIST,		/* array and count: a list of such objects */
 	FIELD_ABSENT,		/* nothing: not part of this build */
@@ -118,7 +118,7 @@ struct section_scope {
 /* Whether a key of the scope was read without a problem, or is a default. */
 bool scope_is_good(const struct section_scope *scope, const char *key);
 
-/* Tells a problem at a key of the scope, or at the object where it is absent. */
+/* Tells a problem at a key of the scope, or at the object that lacks it. */
 void scope_report(const struct section_scope *scope, const char *key,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

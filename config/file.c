@@ -106,7 +106,7 @@ int
 file_read_text(struct arena *a, const char *path, struct str *ret_text,
     struct error *err)
 {
-	struct str text;
+	struct str text = STR("");
 
 	if (file_read(a, path, &text, err) == -1)
 		return -1;

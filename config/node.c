@@ -260,7 +260,7 @@ node_kind_name(const struct node *n)
 	return "this";
 }
 
-static void __attribute__((format(printf, 4, 0)))
+static __attribute__((format(printf, 4, 0))) void
 node_report_v(struct node *n, struct report *r, struct config_pos pos,
     const char *fmt, va_list ap)
 {

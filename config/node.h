@@ -36,7 +36,7 @@ struct node {
 	bool is_true;			/* NODE_BOOL */
 	bool has_variable;		/* NODE_STRING: ${...} was filled in */
 	bool is_bad;			/* a problem with it has been told */
-	struct str text;		/* a string's value, a number as written */
+	struct str text;		/* a string's value, a number's text */
 	struct str key;			/* a member's name, else {NULL, 0} */
 	size_t index;			/* among its siblings */
 	struct config_pos pos, key_pos;

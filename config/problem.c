@@ -41,7 +41,7 @@ problem_clean(char *text)
 }
 
 /* "file:line:column: path: text", without what isn't known. */
-static char * __attribute__((format(printf, 4, 0)))
+static __attribute__((format(printf, 4, 0))) char *
 problem_format(struct report *r, struct config_pos pos, const char *path,
     const char *fmt, va_list ap)
 {

@@ -52,7 +52,8 @@ reference_fields(struct buf *out, const struct field *f)
 		if (f->kind == FIELD_ABSENT)
 			continue;
 		if (is_first)
-			buf_add(out, STR("\n| key | takes | default | meaning |\n"
+			buf_add(out, STR("\n"
+			    "| key | takes | default | meaning |\n"
 			    "| --- | --- | --- | --- |\n"));
 		is_first = false;
 		buf_printf(out, "| `%s` | ", f->key);

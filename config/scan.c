@@ -363,7 +363,7 @@ scan_word(struct scan *s, struct node *n)
 static int
 scan_separator(struct scan *s, char close, bool *ret_done)
 {
-	size_t comma = s->at;
+	size_t comma;
 
 	if (scan_space(s) == -1)
 		return -1;

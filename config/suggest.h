@@ -17,7 +17,7 @@
 
 struct suggest {
 	struct str word;	/* borrowed: what was written */
-	const char *best;	/* lent by the caller of suggest_try(), or NULL */
+	const char *best;	/* lent by suggest_try()'s caller, or NULL */
 	size_t distance;	/* of `best` */
 };
 

@@ -59,16 +59,16 @@ listen_check(const struct section_scope *scope)
 
 static const struct field listen_fields[] = {
 	{.key = "address", .kind = FIELD_ADDRESS, .flags = FIELD_REQUIRED,
-	 AT(struct config_listen, address),
-	 .help = "where to listen: \"127.0.0.1:8080\", \"[::1]:80\", \"*:80\" "
-	    "(all IPv4), \"[::]:80\" (all IPv6), \"localhost:80\", "
+	    AT(struct config_listen, address),
+	    .help = "where to listen: \"127.0.0.1:8080\", \"[::1]:80\", "
+	    "\"*:80\" (all IPv4), \"[::]:80\" (all IPv6), \"localhost:80\", "
 	    "\"unix:/path\"; port 0 takes a free one"},
 	{.key = "protocol", .kind = FIELD_ENUM, .def = JSON("http"),
-	 AT(struct config_listen, protocol), .names = protocols,
-	 .help = "what is spoken there"},
+	    AT(struct config_listen, protocol), .names = protocols,
+	    .help = "what is spoken there"},
 	{.key = "handler", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(struct config_listen, handler),
-	 .help = "what serves a tcp listener: \"echo\""},
+	    .def = JSON(null), AT(struct config_listen, handler),
+	    .help = "what serves a tcp listener: \"echo\""},
 	{.key = "tls", ABSENT("TLS is")},
 	{.key = NULL},
 };
@@ -83,8 +83,8 @@ static const struct section listen_section = {
 
 static const struct field admin_fields[] = {
 	{.key = "address", .kind = FIELD_ADDRESS, .flags = FIELD_REQUIRED,
-	 AT(struct config_listen, address),
-	 .help = "where to listen; keep it private"},
+	    AT(struct config_listen, address),
+	    .help = "where to listen; keep it private"},
 	{.key = NULL},
 };
 
@@ -100,12 +100,13 @@ static const struct section admin_section = {
 
 static const struct field log_fields[] = {
 	{.key = "level", .kind = FIELD_ENUM, .def = JSON("info"),
-	 AT(C, log.level), .names = log_levels,
-	 .help = "the least important line to write"},
+	    AT(C, log.level), .names = log_levels,
+	    .help = "the least important line to write"},
 	{.key = "format", .kind = FIELD_ENUM, .def = JSON("text"),
-	 AT(C, log.format), .names = log_formats, .help = "how a line looks"},
+	    AT(C, log.format), .names = log_formats,
+	    .help = "how a line looks"},
 	{.key = "file", .kind = FIELD_OUTPUT, .def = JSON("stderr"),
-	 AT(C, log.file), .help = "where lines go"},
+	    AT(C, log.file), .help = "where lines go"},
 	{.key = NULL},
 };
 
@@ -117,10 +118,10 @@ static const struct section log_section = {
 
 static const struct field access_log_fields[] = {
 	{.key = "format", .kind = FIELD_ENUM, .def = JSON("json"),
-	 AT(C, access_log.format), .names = access_formats,
-	 .help = "how a line looks"},
+	    AT(C, access_log.format), .names = access_formats,
+	    .help = "how a line looks"},
 	{.key = "file", .kind = FIELD_OUTPUT, .def = JSON("stdout"),
-	 AT(C, access_log.file), .help = "where lines go"},
+	    AT(C, access_log.file), .help = "where lines go"},
 	{.key = NULL},
 };
 
@@ -147,32 +148,33 @@ limits_check(const struct section_scope *scope)
 
 static const struct field limits_fields[] = {
 	{.key = "connections", .kind = FIELD_INT, .flags = FIELD_AUTO,
-	 .def = JSON("auto"), AT(C, limits.connections),
-	 .min = 1, .max = 10000000,
-	 .help = "open connections per worker; \"auto\": as many as the limit "
-	    "on open files allows"},
+	    .def = JSON("auto"), AT(C, limits.connections),
+	    .min = 1, .max = 10000000,
+	    .help = "open connections per worker; \"auto\": as many as the "
+	    "limit on open files allows"},
 	{.key = "connections_per_ip", .kind = FIELD_INT, .def = JSON(0),
-	 AT(C, limits.connections_per_ip), .min = 0, .max = 10000000,
-	 .help = "open connections of one client per worker; 0: any number"},
+	    AT(C, limits.connections_per_ip), .min = 0, .max = 10000000,
+	    .help = "open connections of one client per worker; 0: any number"},
 	{.key = "target_bytes", .kind = FIELD_SIZE, .def = JSON("8KiB"),
-	 AT(C, limits.target_bytes), .min = 64, .max = MIB,
-	 .help = "length of a request's target; longer is answered with 414"},
+	    AT(C, limits.target_bytes), .min = 64, .max = MIB,
+	    .help = "length of a request's target; longer is answered with "
+	    "414"},
 	{.key = "header_bytes", .kind = FIELD_SIZE, .def = JSON("16KiB"),
-	 AT(C, limits.header_bytes), .min = 256, .max = MIB,
-	 .help = "length of a request's whole head; longer is answered with "
+	    AT(C, limits.header_bytes), .min = 256, .max = MIB,
+	    .help = "length of a request's whole head; longer is answered with "
 	    "431"},
 	{.key = "header_count", .kind = FIELD_INT, .def = JSON(100),
-	 AT(C, limits.header_count), .min = 1, .max = 10000,
-	 .help = "header fields of a request; more are answered with 431"},
+	    AT(C, limits.header_count), .min = 1, .max = 10000,
+	    .help = "header fields of a request; more are answered with 431"},
 	{.key = "body_bytes", .kind = FIELD_SIZE, .def = JSON("1MiB"),
-	 AT(C, limits.body_bytes), .min = 0, .max = 1024 * GIB,
-	 .help = "length of a request's body; longer is answered with 413"},
+	    AT(C, limits.body_bytes), .min = 0, .max = 1024 * GIB,
+	    .help = "length of a request's body; longer is answered with 413"},
 	{.key = "requests_per_connection", .kind = FIELD_INT, .def = JSON(0),
-	 AT(C, limits.requests_per_connection), .min = 0, .max = 1000000000,
-	 .help = "requests before a connection is closed; 0: any number"},
+	    AT(C, limits.requests_per_connection), .min = 0, .max = 1000000000,
+	    .help = "requests before a connection is closed; 0: any number"},
 	{.key = "write_queue_bytes", .kind = FIELD_SIZE, .def = JSON("1MiB"),
-	 AT(C, limits.write_queue_bytes), .min = 4 * KIB, .max = GIB,
-	 .help = "unsent bytes of one connection"},
+	    AT(C, limits.write_queue_bytes), .min = 4 * KIB, .max = GIB,
+	    .help = "unsent bytes of one connection"},
 	{.key = NULL},
 };
 
@@ -187,8 +189,8 @@ static const struct section limits_section = {
 
 #define TIMEOUT(name, default, least, meaning)                                 \
 	{.key = #name, .kind = FIELD_DURATION, .def = JSON(default),           \
-	 AT(C, timeouts.name##_ms), .min = (least), .max = 24 * HOUR_MS,       \
-	 .help = meaning}
+	    AT(C, timeouts.name##_ms), .min = (least), .max = 24 * HOUR_MS,    \
+	    .help = meaning}
 
 static const struct field timeouts_fields[] = {
 	TIMEOUT(head, "10s", 1, "until a request's head is complete"),
@@ -214,18 +216,18 @@ static const struct section timeouts_section = {
 
 static const struct field tcp_fields[] = {
 	{.key = "nodelay", .kind = FIELD_BOOL, .def = JSON(true),
-	 AT(C, tcp.nodelay),
-	 .help = "send small pieces at once (TCP_NODELAY)"},
+	    AT(C, tcp.nodelay),
+	    .help = "send small pieces at once (TCP_NODELAY)"},
 	{.key = "linger", .kind = FIELD_SECONDS, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(C, tcp.linger_s), .min = 0, .max = 3600,
-	 .help = "SO_LINGER of accepted connections; null: off"},
+	    .def = JSON(null), AT(C, tcp.linger_s), .min = 0, .max = 3600,
+	    .help = "SO_LINGER of accepted connections; null: off"},
 	{.key = "backlog", .kind = FIELD_INT, .def = JSON(4096),
-	 AT(C, tcp.backlog), .min = 1, .max = 65535,
-	 .help = "connections waiting to be accepted, per listening socket; "
+	    AT(C, tcp.backlog), .min = 1, .max = 65535,
+	    .help = "connections waiting to be accepted, per listening socket; "
 	    "the kernel's somaxconn bounds it too"},
 	{.key = "keepalive", .kind = FIELD_SECONDS, .def = JSON("60s"),
-	 AT(C, tcp.keepalive_s), .min = 0, .max = 32767,
-	 .help = "idle time until TCP probes the client; \"0s\": never"},
+	    AT(C, tcp.keepalive_s), .min = 0, .max = 32767,
+	    .help = "idle time until TCP probes the client; \"0s\": never"},
 	{.key = NULL},
 };
 
@@ -237,14 +239,14 @@ static const struct section tcp_section = {
 
 static const struct field buffers_fields[] = {
 	{.key = "read", .kind = FIELD_SIZE, .def = JSON("64KiB"),
-	 AT(C, buffers.read), .min = 4 * KIB, .max = 16 * MIB,
-	 .help = "what a worker reads at once, from any connection"},
+	    AT(C, buffers.read), .min = 4 * KIB, .max = 16 * MIB,
+	    .help = "what a worker reads at once, from any connection"},
 	{.key = "body_memory", .kind = FIELD_SIZE, .def = JSON("256KiB"),
-	 AT(C, buffers.body_memory), .min = 0, .max = GIB,
-	 .help = "larger request bodies wait in a temporary file"},
+	    AT(C, buffers.body_memory), .min = 0, .max = GIB,
+	    .help = "larger request bodies wait in a temporary file"},
 	{.key = "websocket", .kind = FIELD_SIZE, .def = JSON("64KiB"),
-	 AT(C, buffers.websocket), .min = 1 * KIB, .max = GIB,
-	 .help = "the longest WebSocket message"},
+	    AT(C, buffers.websocket), .min = 1 * KIB, .max = GIB,
+	    .help = "the longest WebSocket message"},
 	{.key = NULL},
 };
 
@@ -256,11 +258,11 @@ static const struct section buffers_section = {
 
 static const struct field quarantine_fields[] = {
 	{.key = "crashes", .kind = FIELD_INT, .def = JSON(3),
-	 AT(C, quarantine.crashes), .min = 0, .max = 1000,
-	 .help = "worker deaths in a route until it answers 503; 0: never"},
+	    AT(C, quarantine.crashes), .min = 0, .max = 1000,
+	    .help = "worker deaths in a route until it answers 503; 0: never"},
 	{.key = "window", .kind = FIELD_DURATION, .def = JSON("60s"),
-	 AT(C, quarantine.window_ms), .min = SECOND_MS, .max = 24 * HOUR_MS,
-	 .help = "the time in which they are counted"},
+	    AT(C, quarantine.window_ms), .min = SECOND_MS, .max = 24 * HOUR_MS,
+	    .help = "the time in which they are counted"},
 	{.key = NULL},
 };
 
@@ -342,60 +344,60 @@ root_check(const struct section_scope *scope)
 
 static const struct field root_fields[] = {
 	{.key = "$schema", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(C, schema),
-	 .help = "for editors: \"corelane.schema.json\""},
+	    .def = JSON(null), AT(C, schema),
+	    .help = "for editors: \"corelane.schema.json\""},
 	{.key = "workers", .kind = FIELD_INT, .flags = FIELD_AUTO,
-	 .def = JSON("auto"), AT(C, workers), .min = 1, .max = 120,
-	 .help = "worker processes; \"auto\": one per usable core"},
+	    .def = JSON("auto"), AT(C, workers), .min = 1, .max = 120,
+	    .help = "worker processes; \"auto\": one per usable core"},
 	{.key = "max_workers", .kind = FIELD_INT, .flags = FIELD_AUTO,
-	 .def = JSON("auto"), AT(C, max_workers), .min = 1, .max = 120,
-	 .help = "how far `corelane scale` may go; \"auto\": twice "
+	    .def = JSON("auto"), AT(C, max_workers), .min = 1, .max = 120,
+	    .help = "how far `corelane scale` may go; \"auto\": twice "
 	    "\"workers\", at least 8"},
 	{.key = "cpu_affinity", .kind = FIELD_BOOL, .def = JSON(true),
-	 AT(C, cpu_affinity), .help = "pin each worker to its own core"},
+	    AT(C, cpu_affinity), .help = "pin each worker to its own core"},
 	{.key = "user", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(C, user),
-	 .help = "who to become after binding, when started as root"},
+	    .def = JSON(null), AT(C, user),
+	    .help = "who to become after binding, when started as root"},
 	{.key = "group", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(C, group),
-	 .help = "the group for it; null: the user's own"},
+	    .def = JSON(null), AT(C, group),
+	    .help = "the group for it; null: the user's own"},
 	{.key = "run_dir", .kind = FIELD_PATH, .def = JSON("run"),
-	 AT(C, run_dir), .help = "folder of control socket and lock"},
+	    AT(C, run_dir), .help = "folder of control socket and lock"},
 	{.key = "offload_threads", .kind = FIELD_INT, .def = JSON(4),
-	 AT(C, offload_threads), .min = 0, .max = 256,
-	 .help = "threads per worker for blocking work"},
+	    AT(C, offload_threads), .min = 0, .max = 256,
+	    .help = "threads per worker for blocking work"},
 	{.key = "listen", .kind = FIELD_LIST,
-	 .def = JSON([{"address": "127.0.0.1:8080"}]), AT(C, listen),
-	 .section = &listen_section, .min = 1, .max = 64,
-	 .help = "where to serve"},
+	    .def = JSON([{"address": "127.0.0.1:8080"}]), AT(C, listen),
+	    .section = &listen_section, .min = 1, .max = 64,
+	    .help = "where to serve"},
 	{.key = "admin", .kind = FIELD_POINTER, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(C, admin), .section = &admin_section,
-	 .help = "the operator's address; null: none"},
+	    .def = JSON(null), AT(C, admin), .section = &admin_section,
+	    .help = "the operator's address; null: none"},
 	{.key = "log", .kind = FIELD_SECTION, .section = &log_section,
-	 .help = "the server's log"},
+	    .help = "the server's log"},
 	{.key = "access_log", .kind = FIELD_SECTION, .flags = FIELD_NULLABLE,
-	 .section = &access_log_section, WHEN(C, access_log.enabled, true),
-	 .help = "one line per request; null or absent: none"},
+	    .section = &access_log_section, WHEN(C, access_log.enabled, true),
+	    .help = "one line per request; null or absent: none"},
 	{.key = "limits", .kind = FIELD_SECTION, .section = &limits_section,
-	 .help = "how much a client may ask for"},
+	    .help = "how much a client may ask for"},
 	{.key = "timeouts", .kind = FIELD_SECTION, .section = &timeouts_section,
-	 .help = "how long to wait"},
+	    .help = "how long to wait"},
 	{.key = "tcp", .kind = FIELD_SECTION, .section = &tcp_section,
-	 .help = "socket options"},
+	    .help = "socket options"},
 	{.key = "buffers", .kind = FIELD_SECTION, .section = &buffers_section,
-	 .help = "memory"},
+	    .help = "memory"},
 	{.key = "quarantine", .kind = FIELD_SECTION,
-	 .section = &quarantine_section, .help = "routes that kill workers"},
+	    .section = &quarantine_section, .help = "routes that kill workers"},
 	{.key = "middleware", .kind = FIELD_LIST, .def = JSON([]),
-	 AT(C, middleware), .section = &middleware_section, .max = 64,
-	 .help = "what every request passes, in this order"},
+	    AT(C, middleware), .section = &middleware_section, .max = 64,
+	    .help = "what every request passes, in this order"},
 	{.key = "modules", ABSENT("modules are")},
 	{.key = "databases", ABSENT("databases are")},
 	{.key = "channels", ABSENT("channels are")},
 	{.key = "cluster", ABSENT("clusters are")},
 	{.key = "routes", .kind = FIELD_LIST, .def = JSON([]), AT(C, routes),
-	 .section = &route_section, .max = 10000,
-	 .help = "what is served where"},
+	    .section = &route_section, .max = 10000,
+	    .help = "what is served where"},
 	{.key = NULL},
 };
 

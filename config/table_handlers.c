@@ -30,21 +30,21 @@ respond_check(const struct section_scope *scope)
 
 static const struct field respond_fields[] = {
 	{.key = "status", .kind = FIELD_INT, .def = JSON(200),
-	 AT(R, respond.status), .min = 200, .max = 599,
-	 .help = "the response's status"},
+	    AT(R, respond.status), .min = 200, .max = 599,
+	    .help = "the response's status"},
 	{.key = "headers", .kind = FIELD_MAP, .def = JSON({}),
-	 AT(R, respond.headers), .check_key = syntax_response_field,
-	 .check = syntax_field_value, .help = "the response's fields"},
+	    AT(R, respond.headers), .check_key = syntax_response_field,
+	    .check = syntax_field_value, .help = "the response's fields"},
 	{.key = "body", .kind = FIELD_STRING, .flags = FIELD_FROM_FILE,
-	 AT(R, respond.body), WHEN(R, respond.is_json, false),
-	 .help = "the response's body; text/plain unless \"headers\" say "
+	    AT(R, respond.body), WHEN(R, respond.is_json, false),
+	    .help = "the response's body; text/plain unless \"headers\" say "
 	    "otherwise"},
 	{.key = "json", .kind = FIELD_JSON, AT(R, respond.body),
-	 WHEN(R, respond.is_json, true),
-	 .help = "a body of JSON instead, with its content type"},
+	    WHEN(R, respond.is_json, true),
+	    .help = "a body of JSON instead, with its content type"},
 	{.key = "delay", .kind = FIELD_DURATION, .def = JSON("0s"),
-	 AT(R, respond.delay_ms), .max = 3600000,
-	 .help = "how long the answer waits; other requests don't"},
+	    AT(R, respond.delay_ms), .max = 3600000,
+	    .help = "how long the answer waits; other requests don't"},
 	{.key = NULL},
 };
 
@@ -52,37 +52,37 @@ static const int redirect_statuses[] = {301, 302, 303, 307, 308, 0};
 
 static const struct field redirect_fields[] = {
 	{.key = "to", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,
-	 AT(R, redirect.to), .check = syntax_field_value,
-	 .help = "where to; \"{name}\" stands for a parameter of the path"},
+	    AT(R, redirect.to), .check = syntax_field_value,
+	    .help = "where to; \"{name}\" stands for a parameter of the path"},
 	{.key = "status", .kind = FIELD_INT, .def = JSON(302),
-	 AT(R, redirect.status), .numbers = redirect_statuses,
-	 .help = "301 and 308 are for ever, 307 and 308 keep the method"},
+	    AT(R, redirect.status), .numbers = redirect_statuses,
+	    .help = "301 and 308 are for ever, 307 and 308 keep the method"},
 	{.key = "keep_query", .kind = FIELD_BOOL, .def = JSON(true),
-	 AT(R, redirect.keep_query), .help = "append the request's query"},
+	    AT(R, redirect.keep_query), .help = "append the request's query"},
 	{.key = NULL},
 };
 
 static const struct field static_fields[] = {
 	{.key = "root", .kind = FIELD_PATH, .flags = FIELD_REQUIRED,
-	 AT(R, stat.root), .help = "the folder; nothing outside is served"},
+	    AT(R, stat.root), .help = "the folder; nothing outside is served"},
 	{.key = "index", .kind = FIELD_STRINGS, .def = JSON(["index.html"]),
-	 AT(R, stat.index), .check = syntax_not_empty,
-	 .help = "what a folder's name serves: the first that is there"},
+	    AT(R, stat.index), .check = syntax_not_empty,
+	    .help = "what a folder's name serves: the first that is there"},
 	{.key = "types", .kind = FIELD_MAP, .def = JSON({}),
-	 AT(R, stat.types), .check_key = syntax_extension,
-	 .check = syntax_media_type,
-	 .help = "media types by extension, beside the built-in ones"},
+	    AT(R, stat.types), .check_key = syntax_extension,
+	    .check = syntax_media_type,
+	    .help = "media types by extension, beside the built-in ones"},
 	{.key = "default_type", .kind = FIELD_STRING,
-	 .def = JSON("application/octet-stream"), AT(R, stat.default_type),
-	 .check = syntax_media_type,
-	 .help = "the media type of other extensions"},
+	    .def = JSON("application/octet-stream"), AT(R, stat.default_type),
+	    .check = syntax_media_type,
+	    .help = "the media type of other extensions"},
 	{.key = NULL},
 };
 
 static const struct field echo_fields[] = {
 	{.key = "stream", .kind = FIELD_BOOL, .def = JSON(false),
-	 AT(R, echo.stream),
-	 .help = "answer while the body still arrives"},
+	    AT(R, echo.stream),
+	    .help = "answer while the body still arrives"},
 	{.key = NULL},
 };
 
@@ -147,20 +147,20 @@ static const char *const later[] = {
 
 static const struct field common_fields[] = {
 	{.key = "path", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,
-	 AT(R, path), .check = syntax_route_path,
-	 .help = "the pattern: \"/users/{id}\", \"{id:[0-9]+}\" for an "
+	    AT(R, path), .check = syntax_route_path,
+	    .help = "the pattern: \"/users/{id}\", \"{id:[0-9]+}\" for an "
 	    "expression, \"{path:.*}\" at the end for the tail"},
 	{.key = "host", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(R, host),
-	 .help = "the one host that is meant; null: any"},
+	    .def = JSON(null), AT(R, host),
+	    .help = "the one host that is meant; null: any"},
 	{.key = "methods", .kind = FIELD_METHODS, .flags = FIELD_NULLABLE,
-	 .def = JSON(null), AT(R, methods),
-	 .help = "what may be asked; null: what the handler knows"},
+	    .def = JSON(null), AT(R, methods),
+	    .help = "what may be asked; null: what the handler knows"},
 	{.key = "middleware", .kind = FIELD_LIST, .def = JSON([]),
-	 AT(R, middleware), .section = &middleware_section, .max = 64,
-	 .help = "more of it, after the global ones"},
+	    AT(R, middleware), .section = &middleware_section, .max = 64,
+	    .help = "more of it, after the global ones"},
 	{.key = "handler", .kind = FIELD_SELECTOR, .flags = FIELD_REQUIRED,
-	 AT(R, handler), .variants = variants, .help = "what answers"},
+	    AT(R, handler), .variants = variants, .help = "what answers"},
 	{.key = NULL},
 };
 

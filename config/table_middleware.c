@@ -16,14 +16,14 @@
 
 static const struct field request_id_fields[] = {
 	{.key = "header", .kind = FIELD_STRING, .def = JSON("X-Request-ID"),
-	 AT(M, request_id.header), .check = syntax_field_name,
-	 .help = "the field that carries the id, both ways"},
+	    AT(M, request_id.header), .check = syntax_field_name,
+	    .help = "the field that carries the id, both ways"},
 	{.key = "trust", .kind = FIELD_BOOL, .def = JSON(true),
-	 AT(M, request_id.trust),
-	 .help = "keep the id that a client sends, if it is a sane one"},
+	    AT(M, request_id.trust),
+	    .help = "keep the id that a client sends, if it is a sane one"},
 	{.key = "traceparent", .kind = FIELD_BOOL, .def = JSON(true),
-	 AT(M, request_id.traceparent),
-	 .help = "take the id from a W3C `traceparent` field"},
+	    AT(M, request_id.traceparent),
+	    .help = "take the id from a W3C `traceparent` field"},
 	{.key = NULL},
 };
 
@@ -31,18 +31,18 @@ static const char *const log_when[] = {"always", "errors", "never", NULL};
 
 static const struct field access_log_fields[] = {
 	{.key = "when", .kind = FIELD_ENUM, .def = JSON("always"),
-	 AT(M, access_log.when), .names = log_when,
-	 .help = "which requests get a line; errors are statuses from 400"},
+	    AT(M, access_log.when), .names = log_when,
+	    .help = "which requests get a line; errors are statuses from 400"},
 	{.key = "slow", .kind = FIELD_DURATION, .def = JSON("0s"),
-	 AT(M, access_log.slow_ms), .min = 0, .max = HOUR_MS,
-	 .help = "slower ones get a line in any case; \"0s\": off"},
+	    AT(M, access_log.slow_ms), .min = 0, .max = HOUR_MS,
+	    .help = "slower ones get a line in any case; \"0s\": off"},
 	{.key = NULL},
 };
 
 #define SECURITY_HEADER(name, default, field)                                  \
 	{.key = #name, .kind = FIELD_STRING, .def = JSON(default),             \
-	 AT(M, security_headers.name), .check = syntax_field_value,            \
-	 .help = "`" field "`; \"\": don't send it"}
+	    AT(M, security_headers.name), .check = syntax_field_value,         \
+	    .help = "`" field "`; \"\": don't send it"}
 
 static const struct field security_headers_fields[] = {
 	SECURITY_HEADER(content_type_options, "nosniff",
@@ -67,7 +67,7 @@ cors_check(const struct section_scope *scope)
 	if (!scope_is_good(scope, "origins") || !m->cors.credentials)
 		return;
 	/* Fetch 3.2.3: browsers refuse "*" with credentials, and echoing any
-	 * origin instead would open every session to every site. */
+	    * origin instead would open every session to every site. */
 	for (i = 0; i < m->cors.origins.count; i++)
 		if (str_eq(m->cors.origins.item[i], STR("*")))
 			scope_report(scope, "credentials", "can't be true "
@@ -77,26 +77,26 @@ cors_check(const struct section_scope *scope)
 
 static const struct field cors_fields[] = {
 	{.key = "origins", .kind = FIELD_STRINGS, .def = JSON(["*"]),
-	 AT(M, cors.origins), .check = syntax_not_empty,
-	 .help = "who may read the answers: \"https://example.org\", or "
+	    AT(M, cors.origins), .check = syntax_not_empty,
+	    .help = "who may read the answers: \"https://example.org\", or "
 	    "\"*\" for anyone"},
 	{.key = "methods", .kind = FIELD_STRINGS,
-	 .def = JSON(["GET", "POST", "PUT", "DELETE", "OPTIONS"]),
-	 AT(M, cors.methods), .check = syntax_method,
-	 .help = "allowed methods"},
+	    .def = JSON(["GET", "POST", "PUT", "DELETE", "OPTIONS"]),
+	    AT(M, cors.methods), .check = syntax_method,
+	    .help = "allowed methods"},
 	{.key = "headers", .kind = FIELD_STRINGS,
-	 .def = JSON(["Content-Type", "Authorization"]),
-	 AT(M, cors.headers), .check = syntax_field_name,
-	 .help = "allowed request fields"},
+	    .def = JSON(["Content-Type", "Authorization"]),
+	    AT(M, cors.headers), .check = syntax_field_name,
+	    .help = "allowed request fields"},
 	{.key = "expose", .kind = FIELD_STRINGS, .def = JSON([]),
-	 AT(M, cors.expose), .check = syntax_field_name,
-	 .help = "response fields that scripts may read"},
+	    AT(M, cors.expose), .check = syntax_field_name,
+	    .help = "response fields that scripts may read"},
 	{.key = "credentials", .kind = FIELD_BOOL, .def = JSON(false),
-	 AT(M, cors.credentials),
-	 .help = "allow cookies and authorization; needs named origins"},
+	    AT(M, cors.credentials),
+	    .help = "allow cookies and authorization; needs named origins"},
 	{.key = "max_age", .kind = FIELD_SECONDS, .def = JSON("1d"),
-	 AT(M, cors.max_age_s), .min = 0, .max = 30 * DAY_S,
-	 .help = "how long a browser remembers the answer"},
+	    AT(M, cors.max_age_s), .min = 0, .max = 30 * DAY_S,
+	    .help = "how long a browser remembers the answer"},
 	{.key = NULL},
 };
 
@@ -104,59 +104,59 @@ static const int timeout_statuses[] = {503, 408, 504, 0};
 
 static const struct field timeout_fields[] = {
 	{.key = "after", .kind = FIELD_DURATION, .flags = FIELD_AUTO,
-	 .def = JSON("auto"), AT(M, timeout.after_ms),
-	 .min = 1, .max = 24 * HOUR_MS,
-	 .help = "for the handler to answer; \"auto\": `timeouts.request`"},
+	    .def = JSON("auto"), AT(M, timeout.after_ms),
+	    .min = 1, .max = 24 * HOUR_MS,
+	    .help = "for the handler to answer; \"auto\": `timeouts.request`"},
 	{.key = "status", .kind = FIELD_INT, .def = JSON(503),
-	 AT(M, timeout.status), .numbers = timeout_statuses,
-	 .help = "the answer after that"},
+	    AT(M, timeout.status), .numbers = timeout_statuses,
+	    .help = "the answer after that"},
 	{.key = NULL},
 };
 
 static const struct field headers_fields[] = {
 	{.key = "set", .kind = FIELD_MAP, .def = JSON({}), AT(M, headers.set),
-	 .check_key = syntax_response_field, .check = syntax_field_value,
-	 .help = "response fields that replace others of the same name"},
+	    .check_key = syntax_response_field, .check = syntax_field_value,
+	    .help = "response fields that replace others of the same name"},
 	{.key = "add", .kind = FIELD_MAP, .def = JSON({}), AT(M, headers.add),
-	 .check_key = syntax_response_field, .check = syntax_field_value,
-	 .help = "response fields to add"},
+	    .check_key = syntax_response_field, .check = syntax_field_value,
+	    .help = "response fields to add"},
 	{.key = "remove", .kind = FIELD_STRINGS, .def = JSON([]),
-	 AT(M, headers.remove), .check = syntax_response_field,
-	 .help = "response fields to take out"},
+	    AT(M, headers.remove), .check = syntax_response_field,
+	    .help = "response fields to take out"},
 	{.key = NULL},
 };
 
 static const struct field response_time_fields[] = {
 	{.key = "header", .kind = FIELD_STRING, .def = JSON("X-Response-Time"),
-	 AT(M, response_time.header), .check = syntax_response_field,
-	 .help = "the field that tells how long the answer took"},
+	    AT(M, response_time.header), .check = syntax_response_field,
+	    .help = "the field that tells how long the answer took"},
 	{.key = NULL},
 };
 
 static const struct field ip_filter_fields[] = {
 	{.key = "allow", .kind = FIELD_STRINGS, .def = JSON([]),
-	 AT(M, ip_filter.allow), .check = syntax_not_empty,
-	 .help = "addresses and networks (\"10.0.0.0/8\") that may come in; "
+	    AT(M, ip_filter.allow), .check = syntax_not_empty,
+	    .help = "addresses and networks (\"10.0.0.0/8\") that may come in; "
 	    "empty: all but the denied"},
 	{.key = "deny", .kind = FIELD_STRINGS, .def = JSON([]),
-	 AT(M, ip_filter.deny), .check = syntax_not_empty,
-	 .help = "addresses and networks that may not"},
+	    AT(M, ip_filter.deny), .check = syntax_not_empty,
+	    .help = "addresses and networks that may not"},
 	{.key = NULL},
 };
 
 static const struct field compress_fields[] = {
 	{.key = "min_bytes", .kind = FIELD_SIZE, .def = JSON(256),
-	 AT(M, compress.min_bytes), .min = 0, .max = GIB,
-	 .help = "smaller bodies are sent as they are"},
+	    AT(M, compress.min_bytes), .min = 0, .max = GIB,
+	    .help = "smaller bodies are sent as they are"},
 	{.key = "level", .kind = FIELD_INT, .def = JSON(5),
-	 AT(M, compress.level), .min = 1, .max = 9,
-	 .help = "1: fast, 9: small"},
+	    AT(M, compress.level), .min = 1, .max = 9,
+	    .help = "1: fast, 9: small"},
 	{.key = "types", .kind = FIELD_STRINGS,
-	 .def = JSON(["text/*", "application/json", "application/javascript",
+	    .def = JSON(["text/*", "application/json", "application/javascript",
 	    "application/xml", "application/manifest+json", "application/wasm",
 	    "image/svg+xml"]),
-	 AT(M, compress.types), .check = syntax_media_range,
-	 .help = "media types that are worth it"},
+	    AT(M, compress.types), .check = syntax_media_range,
+	    .help = "media types that are worth it"},
 	{.key = NULL},
 };
 
@@ -203,7 +203,7 @@ static const char *const later[] = {
 
 static const struct field common_fields[] = {
 	{.key = "use", .kind = FIELD_SELECTOR, .flags = FIELD_REQUIRED,
-	 AT(M, kind), .variants = variants, .help = "which middleware"},
+	    AT(M, kind), .variants = variants, .help = "which middleware"},
 	{.key = NULL},
 };
 

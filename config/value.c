@@ -19,7 +19,7 @@
 #include "config/units.h"
 
 /* "must be a duration like "10s", not a number", and a hint if there is one. */
-static void __attribute__((format(printf, 4, 5)))
+static __attribute__((format(printf, 4, 5))) void
 value_wrong(struct reader *r, const struct field *f, struct node *n,
     const char *fmt, ...)
 {
@@ -205,8 +205,8 @@ read_any_number(struct reader *r, const struct field *f, struct node *n,
 
 /* Texts ------------------------------------------------------------------- */
 
-/* Returns whether the text, a node's value or key, is what the table wants; told
- * when it isn't. */
+/* Returns whether the text, a node's value or key, is what the table wants;
+ * told when it isn't. */
 static bool
 text_is_good(struct reader *r, struct node *n, field_check_fn check,
     struct str text)

@@ -169,8 +169,9 @@ conn_open(struct server *srv, int fd, enum service_kind service,
 		srv->stats->connections_idle++;
 	}
 	/* Who connects and says nothing has as long as for a head. */
-	conn_set_timer(c, service == SERVICE_TCP_ECHO ? cfg->timeouts.idle_ms
-	    : cfg->timeouts.head_ms);
+	conn_set_timer(c, srv->is_draining ? SERVER_DRAIN_GRACE_MS :
+	    service == SERVICE_TCP_ECHO ? cfg->timeouts.idle_ms :
+	    cfg->timeouts.head_ms);
 }
 
 void

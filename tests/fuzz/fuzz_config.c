@@ -3,7 +3,7 @@
  * Configurations: any bytes get a config or a problem; what is taken, printed
  * and read again is the same.
  *
- * No file can be opened meanwhile, so that {"file": "/dev/..."} is harmless, and
+ * No file can be opened meanwhile, so that {"file": "/dev/..."} is harmless;
  * the environment has one variable, LANE.
  *
  * Context: called by libFuzzer's main or by replay.c.

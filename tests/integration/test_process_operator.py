@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -124,6 +125,25 @@ def test_admin_answers_while_the_server_drains(corelane):
         client.send(b"cde")
         assert client.final("POST").body == b"abcde"
     assert srv.wait_exit() == 0
+
+
+def test_a_silent_admin_connection_does_not_hold_up_the_stop(corelane):
+    srv = corelane({"timeouts": {"drain": "60s", "head": "60s",
+                                 "idle": "60s"}}, workers=1)
+    admin = [a for s, a in srv.addresses if s == "admin"][0]
+    port = int(admin.rpartition(":")[2])
+    with srv.connect() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\n"
+                    b"Content-Length: 5\r\n\r\nab")
+        wait_until(lambda: srv.stats()["total"]["requests_active"] >= 1,
+                   "the server to see the request")
+        srv.signal(signal.SIGTERM)
+        wait_until(lambda: "draining 1 connection" in srv.log(), "the drain")
+        with socket.create_connection(("127.0.0.1", port)):
+            assert srv.get("/ready", port=port).status == 503
+            client.send(b"cde")
+            assert client.final("POST").body == b"abcde"
+            assert srv.wait_exit(30) == 0
 
 
 def test_a_worker_that_leaves_says_which_it_was(corelane):

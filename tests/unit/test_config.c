@@ -29,8 +29,8 @@ check_round_trip(struct str text)
 
 static const char *const handlers[] = {
 	"\"handler\": \"respond\", \"status\": 404, \"headers\": {\"A\": "
-	    "\"$${b}\", \"C\": \"\"}, \"body\": \"\\\"\\\\\\n\\u0001$${x}\xc3\xa4"
-	    "\", \"delay\": \"1500ms\"",
+	    "\"$${b}\", \"C\": \"\"}, \"body\": \"\\\"\\\\\\n\\u0001$${x}"
+	    "\xc3\xa4\", \"delay\": \"1500ms\"",
 	"\"handler\": \"respond\", \"json\": {\"$${a}\": [1e3, -0, \"$$${\", "
 	    "\"\\u20ac\"], \"\": null}",
 	"\"handler\": \"respond\", \"json\": null",
@@ -122,7 +122,7 @@ secrets_are_hidden_but_count(void **state)
 	} a = {{0, 0}, STR_INIT("first")}, b = {{0, 0}, STR_INIT("second")};
 	const struct field fields[] = {
 		{.key = "key", .kind = FIELD_STRING, .flags = FIELD_SECRET,
-		 AT(struct secret, key)},
+		    AT(struct secret, key)},
 		{.key = NULL},
 	};
 	const struct section section = {.name = "s", .fields = fields};

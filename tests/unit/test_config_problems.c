@@ -2,9 +2,11 @@
 /* config/read, table*: what is wrong with a file, all of it, and where. */
 #include "tests/unit/config_text.h"
 
-#define HANDLERS "\"respond\", \"redirect\", \"static\", \"echo\", "            \
+#define HANDLERS                                                               \
+	"\"respond\", \"redirect\", \"static\", \"echo\", "                    \
 	"\"health\", \"ready\", \"metrics\" or \"stats\""
-#define MIDDLEWARE "\"request_id\", \"access_log\", \"security_headers\", "    \
+#define MIDDLEWARE                                                             \
+	"\"request_id\", \"access_log\", \"security_headers\", "               \
 	"\"cors\", \"timeout\", \"headers\", \"response_time\", "              \
 	"\"ip_filter\" or \"compress\""
 #define ADDRESS "must be an address like \"127.0.0.1:8080\": "
@@ -14,7 +16,8 @@ static const struct config_text kinds[] = {
 	    TEXT("{\"timeouts\": {\"head\": 10}}"),
 	    "x.json:1:23: timeouts.head: must be a duration like \"10s\", not "
 	    "a number\n"},
-	{"a duration without a unit", TEXT("{\"timeouts\": {\"head\": \"10\"}}"),
+	{"a duration without a unit",
+	    TEXT("{\"timeouts\": {\"head\": \"10\"}}"),
 	    "x.json:1:23: timeouts.head: must be a duration like \"10s\", not "
 	    "\"10\"\n"},
 	{"a duration that isn't whole seconds",
@@ -109,8 +112,8 @@ static const struct config_text slips[] = {
 	    "POST, PUT, DELETE, PATCH and OPTIONS\n"},
 	{"a handler", TEXT("{\"routes\": [{\"path\": \"/\", \"handler\": "
 	    "\"respnd\", \"body\": \"x\", \"foo\": 1}]}"),
-	    "x.json:1:38: routes[0].handler: must be " HANDLERS "; did you mean "
-	    "\"respond\"?\n"},
+	    "x.json:1:38: routes[0].handler: must be " HANDLERS "; did you "
+	    "mean \"respond\"?\n"},
 	{"a middleware", TEXT("{\"middleware\": [{\"use\": \"corse\"}]}"),
 	    "x.json:1:25: middleware[0].use: must be " MIDDLEWARE "; did you "
 	    "mean \"cors\"?\n"},

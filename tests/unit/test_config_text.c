@@ -67,7 +67,8 @@ static const struct config_text structure[] = {
 	{"single quotes", TEXT("{\"user\": 'me'}"),
 	    "x.json:1:10: a string takes double quotes\n"},
 	{"a list", TEXT("[]"), "x.json:1:1: must be an object, not a list\n"},
-	{"a number", TEXT("1"), "x.json:1:1: must be an object, not a number\n"},
+	{"a number", TEXT("1"),
+	    "x.json:1:1: must be an object, not a number\n"},
 	{"null", TEXT("null"), "x.json:1:1: must be an object, not null\n"},
 };
 

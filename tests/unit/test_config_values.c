@@ -237,7 +237,8 @@ static int
 folder_remove(void **state)
 {
 	static const char *const names[] = {
-		"body", "latin1", "nul", "huge", "x.json", "sub", ""};
+		"body", "latin1", "nul", "huge", "x.json", "sub", "",
+	};
 	char path[128];
 
 	(void)state;
@@ -289,9 +290,12 @@ a_file_stands_for_a_text(void **state)
 	config_unref(c);
 }
 
-static const struct {
-	const char *body, *problem;	/* FOLDER/: that of the file */
-} bad_files[] = {
+struct bad_file {
+	const char *body;
+	const char *problem;	/* FOLDER is that of the file */
+};
+
+static const struct bad_file bad_files[] = {
 	{"{\"file\": \"none\"}", "body.file: open 'FOLDER/none': No such file "
 	    "or directory"},
 	{"{\"file\": \"sub\"}", "body.file: read 'FOLDER/sub': Is a "

@@ -203,6 +203,7 @@ an_empty_server_prints_too(void **state)
 	assert_non_null(json);
 	cJSON_Delete(json);
 	stats_print_table(&view, &out);
+	assert_has("latency     p50 -, p90 -, p99 -, max -\n");
 	stats_print_prometheus(&view, true, &out);
 	assert_false(buf_failed(&out));
 }
