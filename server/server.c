@@ -172,9 +172,11 @@ server_free(struct server *srv)
 }
 
 bool
-server_has_room(const struct server *srv)
+server_has_room(const struct server *srv, enum service_kind service)
 {
-	return srv->conn_count < srv->conn_max;
+	size_t spare = service == SERVICE_ADMIN ? SERVER_ADMIN_SPARE : 0;
+
+	return srv->conn_count < srv->conn_max + spare;
 }
 
 void
@@ -182,7 +184,7 @@ server_accept(struct server *srv, int fd, enum service_kind service,
     const struct sockaddr *peer, socklen_t peer_len)
 {
 	server_wake(srv);
-	if (!server_has_room(srv)) {
+	if (!server_has_room(srv, service)) {
 		srv->stats->connections_refused++;
 		close(fd);
 		return;

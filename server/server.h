@@ -75,8 +75,10 @@ void server_free(struct server *srv);
 void server_accept(struct server *srv, int fd, enum service_kind service,
     const struct sockaddr *peer, socklen_t peer_len);
 
-/* Whether another connection may be accepted: limits.connections. */
-bool server_has_room(const struct server *srv);
+/* Whether another connection may be accepted: limits.connections, and a few
+ * more for the operator, who is needed most when clients have used it up. */
+#define SERVER_ADMIN_SPARE 8
+bool server_has_room(const struct server *srv, enum service_kind service);
 
 /* To be called after every turn of the loop: frees what was closed in it. */
 void server_turn(struct server *srv);

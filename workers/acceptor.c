@@ -36,7 +36,7 @@ struct acceptor {
 	struct server *server;
 	struct stats *stats;
 	struct event *resume;	/* the end of a pause after an error */
-	bool is_full;		/* paused until the server has room */
+	bool is_full;		/* those wait for whom there is no room */
 	bool is_short;		/* paused until `resume` */
 	size_t socket_count;
 	struct acceptor_socket socket[];
@@ -46,11 +46,10 @@ struct acceptor {
 static void
 acceptor_apply(struct acceptor *a)
 {
-	bool paused = a->is_full || a->is_short;
-
 	for (size_t i = 0; i < a->socket_count; i++) {
 		struct acceptor_socket *s = &a->socket[i];
-		bool watch = s->assigned && !paused;
+		bool watch = s->assigned && !a->is_short && (!a->is_full ||
+		    server_has_room(a->server, s->service));
 
 		if (watch == s->watched)
 			continue;
@@ -124,7 +123,7 @@ acceptor_accept(struct acceptor_socket *s, unsigned batch)
 		socklen_t len = sizeof(peer);
 		int fd;
 
-		if (!server_has_room(a->server)) {
+		if (!server_has_room(a->server, s->service)) {
 			a->is_full = true;
 			acceptor_apply(a);
 			return false;
@@ -151,10 +150,10 @@ acceptor_on_readable(evutil_socket_t fd, short what, void *arg)
 void
 acceptor_turn(struct acceptor *a)
 {
-	if (a->is_full && server_has_room(a->server)) {
-		a->is_full = false;
-		acceptor_apply(a);
-	}
+	if (!a->is_full)
+		return;
+	a->is_full = !server_has_room(a->server, SERVICE_PUBLIC);
+	acceptor_apply(a);
 }
 
 void

@@ -16,14 +16,17 @@
 
 #define ROUTES                                                                 \
 	"\"routes\": ["                                                        \
-	"{\"path\": \"/hello\", \"handler\": \"respond\", \"body\": \"Hi!\"},"  \
-	"{\"path\": \"/empty\", \"handler\": \"respond\", \"status\": 204},"    \
-	"{\"path\": \"/late\", \"handler\": \"respond\", \"delay\": \"150ms\"," \
-	" \"body\": \"at last\"},"                                             \
-	"{\"path\": \"/never\", \"handler\": \"respond\", \"delay\": \"1h\","   \
-	" \"body\": \"never\"},"                                               \
-	"{\"path\": \"/echo\", \"handler\": \"echo\"},"                        \
-	"{\"path\": \"/stream\", \"handler\": \"echo\", \"stream\": true}]"
+	"{\"path\": \"/hello\", \"handler\": \"respond\","                    \
+	" \"body\": \"Hi!\"},"                                                 \
+	"{\"path\": \"/empty\", \"handler\": \"respond\","                    \
+	" \"status\": 204},"                                                   \
+	"{\"path\": \"/late\", \"handler\": \"respond\","                     \
+	" \"delay\": \"150ms\", \"body\": \"at last\"},"                      \
+	"{\"path\": \"/never\", \"handler\": \"respond\","                    \
+	" \"delay\": \"1h\", \"body\": \"never\"},"                           \
+	"{\"path\": \"/echo\", \"handler\": \"echo\"},"                       \
+	"{\"path\": \"/stream\", \"handler\": \"echo\","                      \
+	" \"stream\": true}]"
 
 /* "{" + settings + routes + "}" */
 #define CONFIG(settings) "{" settings ROUTES "}"
@@ -71,15 +74,15 @@ test_timeouts_answer_once(void **unused)
 {
 	static const char *const begun[] = {
 		"GET /hello HTTP/1.1\r\nHo",
-		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-		    "\r\n5\r\nab",
+		"PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+		    "chunked\r\n\r\n5\r\nab",
 	};
 	size_t i;
 
 	for (i = 0; i < UNIT_COUNT(begun); i++) {
-		struct loopback *lo = loopback_open(CONFIG(
-		    "\"timeouts\": {\"head\": \"200ms\", \"body\": \"200ms\"},"));
+		struct loopback *lo = loopback_open(CONFIG("\"timeouts\": "
+		    "{\"head\": \"200ms\", \"body\": \"200ms\"},"));
 		struct wire w;
 
 		wire_open(lo, &w);
@@ -265,7 +268,7 @@ test_unread_answers_time_out(void **unused)
 		"GET /late HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab",
 		"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na",
-		"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na",
+		"PUT /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na",
 		"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 		"BAD\r\n\r\n",
 	};
@@ -368,7 +371,8 @@ check_pipeline(struct wire *w, unsigned cut)
 {
 	static const char *const parts[] = {"\r\n\r\nHi!HTTP",
 		"\r\n\r\nfourHTTP", "\r\n\r\nHTTP", "\r\n\r\nHi!HTTP",
-		"Transfer-Encoding: chunked", "\r\n0\r\n\r\nHTTP/1.1 204", "\r\n\r\nabcHTTP",
+		"Transfer-Encoding: chunked", "\r\n0\r\n\r\nHTTP/1.1 204",
+		"\r\n\r\nabcHTTP",
 		"\r\n\r\nxyzHTTP", "\r\n\r\nHi!"};
 	char name[64];
 	struct str s = buf_str(&w->text);
@@ -598,6 +602,59 @@ test_tcp_after_a_slow_reader(void **unused)
 	loopback_close(lo);
 }
 
+/* What clients may use up is not the operator's. */
+static void
+test_room_for_the_operator(void **unused)
+{
+	struct loopback *lo = loopback_open(CONFIG(""));
+	struct wire w[101], admin;
+	size_t i;
+
+	for (i = 0; i < UNIT_COUNT(w); i++)
+		wire_open(lo, &w[i]);
+	assert_int_equal(server_connection_count(lo->srv), 100);
+	assert_int_equal(lo->stats.connections_refused, 1);
+	wire_expect_end(&w[100]);
+	lo->service = SERVICE_ADMIN;
+	wire_open(lo, &admin);
+	wire_send(&admin, STR("GET /health HTTP/1.1\r\nHost: x\r\n\r\n"));
+	wire_expect(&admin, "HTTP/1.1 200 OK");
+	wire_close(&admin);
+	for (i = 0; i < UNIT_COUNT(w); i++)
+		wire_close(&w[i]);
+	loopback_check_quiet(lo);
+	loopback_close(lo);
+}
+
+/* Every way out gives an address its place back. */
+static void
+test_connections_per_address(void **unused)
+{
+	struct loopback *lo = loopback_open(CONFIG(
+	    "\"limits\": {\"connections_per_ip\": 2},"));
+	struct wire w[40];
+	unsigned round, i;
+
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < UNIT_COUNT(w); i++) {
+			/* A network of 64 bits is one address; three each. */
+			lo->peer.sin6_addr.s6_addr[7] = (uint8_t)(i / 3);
+			wire_open(lo, &w[i]);
+			wire_push(&w[i], STR("GET /late HTTP/1.1\r\n"
+			    "Host: x\r\nConnection: close\r\n\r\n"));
+		}
+		assert_int_equal(server_connection_count(lo->srv), 27);
+		for (i = 0; i < UNIT_COUNT(w); i++) {
+			if ((i + round) % 2 == 0)
+				wire_expect_end(&w[i]);
+			wire_close(&w[i]);
+		}
+		loopback_check_quiet(lo);
+	}
+	assert_int_equal(lo->stats.connections_refused, 13 * 5);
+	loopback_close(lo);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -620,6 +677,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_limits_at_their_ends),
 		cmocka_unit_test(test_no_content_is_allowed),
 		cmocka_unit_test(test_requests_per_connection),
+		cmocka_unit_test(test_room_for_the_operator),
+		cmocka_unit_test(test_connections_per_address),
 		cmocka_unit_test(test_tcp_after_a_slow_reader),
 	};
 
