@@ -11,7 +11,7 @@
  *
  * Owns nothing.  Invariant: after BODY_END not one byte behind the content has
  * been used.
- * Here: framing.  Not here: limits of content, storage.
+ * Here: framing and its limit.  Not here: storage.
  * Context: a worker's loop.  conn.c -> http1.c -> [body.c] -> spool.c
  */
 #include "server/body.h"
@@ -20,9 +20,10 @@
 
 void
 body_reader_init(struct body_reader *b, enum body_framing framing,
-    uint64_t length)
+    uint64_t length, uint64_t max)
 {
-	*b = (struct body_reader){.framing = framing, .state = BODY_AT_SIZE};
+	*b = (struct body_reader){
+	    .framing = framing, .state = BODY_AT_SIZE, .max = max};
 	if (framing == BODY_LENGTH)
 		b->left = length;
 	if (framing != BODY_CHUNKED)
@@ -32,7 +33,7 @@ body_reader_init(struct body_reader *b, enum body_framing framing,
 static int
 body_refuse(struct body_reader *b, const char *reason)
 {
-	b->reason = reason;
+	b->refusal = (struct head_refusal){400, reason};
 	return -1;
 }
 
@@ -127,6 +128,11 @@ body_on_lf(struct body_reader *b, char c)
 	case BODY_AT_SIZE_LF:
 		b->state = b->left > 0 ? BODY_AT_DATA : BODY_AT_TRAILER;
 		b->line = 0;
+		if (b->left > b->max - b->total) {
+			b->refusal = (struct head_refusal){413,
+			    "content is too large"};
+			return -1;
+		}
 		break;
 	case BODY_AT_DATA_LF:
 		b->state = BODY_AT_SIZE;

@@ -6,14 +6,15 @@
  * is how requests are smuggled.
  *
  *	struct body_reader b;
- *	body_reader_init(&b, head->framing, head->content_length);
+ *	body_reader_init(&b, head->framing, head->content_length, limit);
  *	while ((res = body_read(&b, &in, &piece)) == BODY_PIECE)
  *		take(piece);
  *
  * Trailer fields are checked and dropped.
  *
- * Here: framing.  Not here: limits on the content's size (http1.c counts the
- * pieces), where it is kept (spool.c).
+ * Here: framing, and the limit on the content: a chunk that would pass it is
+ * refused at its size, before a byte of it has come.  Not here: where content is
+ * kept (spool.c).
  * Context: pure.
  */
 #ifndef CORELANE_SERVER_BODY_H
@@ -32,7 +33,7 @@ enum body_result {
 	BODY_MORE,	/* the input is used up */
 	BODY_PIECE,	/* *ret_piece is content */
 	BODY_END,	/* complete; the input stands behind it */
-	BODY_BAD	/* refuse: see `reason` */
+	BODY_BAD	/* refuse: see `refusal` */
 };
 
 enum body_state {
@@ -53,15 +54,17 @@ enum body_state {
 struct body_reader {
 	uint64_t left;		/* bytes of this chunk, or of the content */
 	uint64_t total;		/* content bytes handed out so far */
+	uint64_t max;		/* how many there may be */
 	uint16_t line;		/* bytes of the current line or trailers */
 	uint8_t digits;		/* of the chunk size */
 	enum body_state state;
 	enum body_framing framing;
-	const char *reason;	/* BODY_BAD: literal */
+	struct head_refusal refusal;	/* BODY_BAD */
 };
 
+/* length: BODY_LENGTH.  max: the limit, which a length has been held to. */
 void body_reader_init(struct body_reader *b, enum body_framing framing,
-    uint64_t length);
+    uint64_t length, uint64_t max);
 
 /* Reads from `in`, which is moved past what was used; *ret_piece, a slice of
  * it, is set with BODY_PIECE. */

@@ -67,6 +67,7 @@ void
 conn_set_timer(struct conn *c, int64_t ms)
 {
 	c->progress = 0;
+	c->progress_ms = (uint32_t)c->srv->clock.mono_ms;
 	wheel_set(&c->srv->conn_timers, &c->timer,
 	    c->srv->clock.mono_ms + (uint64_t)ms);
 }
@@ -74,9 +75,19 @@ conn_set_timer(struct conn *c, int64_t ms)
 void
 conn_note_progress(struct conn *c, size_t bytes, int64_t ms)
 {
-	c->progress += bytes;
-	if (c->progress >= CONN_PROGRESS_BYTES)
+	uint64_t now_ms = c->srv->clock.mono_ms;
+	int64_t left = CONN_PROGRESS_SPANS * ms -
+	    (int64_t)((uint32_t)now_ms - c->progress_ms);
+
+	c->progress += (uint32_t)bytes;
+	if (c->progress >= CONN_PROGRESS_BYTES) {
 		conn_set_timer(c, ms);
+		return;
+	}
+	if (left < 0)
+		left = 0;
+	wheel_set(&c->srv->conn_timers, &c->timer,
+	    now_ms + (uint64_t)(left < ms ? left : ms));
 }
 
 /* Arms exactly `want`.  A listening epoll set costs nothing while it stays as
@@ -411,7 +422,7 @@ conn_on_readable(struct conn *c)
 	}
 	srv->stats->bytes_in += (uint64_t)n;
 	if (c->state == CONN_LINGER) {
-		c->progress += (size_t)n;
+		c->progress += (uint32_t)n;
 		if (c->progress > LINGER_BYTES)
 			conn_close(c, "sends on after its last response");
 		return;

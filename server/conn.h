@@ -74,7 +74,8 @@ struct conn {
 	struct conn_input *input;
 	struct out_queue *unsent;
 	struct conn *next_queued;	/* server.queued */
-	uint64_t progress;		/* bytes since the timer was last set */
+	uint32_t progress;		/* bytes since progress_ms */
+	uint32_t progress_ms;		/* CLOCK_MONOTONIC, cut to 32 bits */
 	uint32_t request_count;
 	uint8_t state;			/* enum conn_state */
 	uint8_t service;		/* enum service_kind */
@@ -122,10 +123,14 @@ void conn_move(struct conn *c, enum conn_state state);
 /* Sets the deadline `ms` from now. */
 void conn_set_timer(struct conn *c, int64_t ms);
 
-/* Notes that `bytes` have moved: a slow peer that moves less than
- * CONN_PROGRESS_BYTES in `ms` runs into its deadline all the same. */
+/*
+ * Notes that `bytes` have moved: the deadline is `ms` from now again.  But a
+ * peer that lets drops fall, to hold a connection for ever, must have moved
+ * CONN_PROGRESS_BYTES in CONN_PROGRESS_SPANS times `ms`.
+ */
 void conn_note_progress(struct conn *c, size_t bytes, int64_t ms);
 #define CONN_PROGRESS_BYTES 4096
+#define CONN_PROGRESS_SPANS 8
 
 /* Sends the batch.  more: see out_flush().  Returns 0 when all is gone, 1 when
  * something waits in the queue, -1 when the connection is closed by it. */

@@ -13,6 +13,7 @@
  */
 #include "server/head.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -48,8 +49,11 @@ scan_check_size(const struct head_scan *scan, size_t len,
 {
 	size_t bytes = len - scan->skip;
 
+	size_t line = scan->target_end != 0 ? scan->target_end - scan->skip
+	    : bytes;
+
 	/* Method, two spaces and version go beside the target. */
-	if (scan->target_end == 0 && bytes > limits->target_bytes + 32)
+	if (line > limits->target_bytes + 32)
 		return refuse(ret, 414, "request target is too long");
 	if (bytes > limits->head_bytes)
 		return refuse(ret, 431, "header fields are too large");
@@ -216,13 +220,14 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 	return 0;
 }
 
-/* RFC 9110 5.5: no control bytes but HTAB; where CR and LF may stand is
- * head_find()'s business.  No early way out, so that the compiler makes vectors
- * of it. */
+/* RFC 9110 5.5: no control bytes but HTAB.  Every LF has its CR, head_find() has
+ * seen to that; a CR without its LF ends a head for some readers.  No early way
+ * out, so that the compiler makes vectors of it. */
 static int
 check_bytes(struct str raw, struct head_refusal *ret)
 {
 	unsigned char bad = 0, c;
+	unsigned cr = 0, lf = 0;
 	size_t i;
 
 	for (i = 0; i < raw.len; i++) {
@@ -230,7 +235,11 @@ check_bytes(struct str raw, struct head_refusal *ret)
 		bad |= (unsigned char)((c < 0x20) & (c != '\t') &
 		    (c != '\r') & (c != '\n'));
 		bad |= (unsigned char)(c == 0x7f);
+		cr += c == '\r';
+		lf += c == '\n';
 	}
+	if (cr != lf)
+		return refuse(ret, 400, "bare CR");
 	return bad == 0 ? 0 : refuse(ret, 400, "control byte in the head");
 }
 
@@ -343,38 +352,62 @@ check_connection(struct head *h, struct head_refusal *ret)
 	return 0;
 }
 
-/* RFC 3986 3.2.2 host and 3.2.3 port: the bytes that may stand in them. */
+/* RFC 3986 3.2.2: an IPv6 address in brackets.  Returns what follows it, or -1. */
+static ptrdiff_t
+check_ip_literal(struct str a)
+{
+	size_t end = str_find(a, ']');
+	struct in6_addr unused;
+	char text[INET6_ADDRSTRLEN];
+
+	if (end == a.len || end > sizeof(text))
+		return -1;
+	memcpy(text, a.p + 1, end - 1);
+	text[end - 1] = '\0';
+	return inet_pton(AF_INET6, text, &unused) == 1 ? (ptrdiff_t)end + 1
+						       : -1;
+}
+
+/* RFC 3986 3.2.2: a reg-name or an IPv4 address, up to a port.  Returns what
+ * follows it, or -1. */
+static ptrdiff_t
+check_reg_name(struct str a)
+{
+	static const char extra[] = "-._~!$&'()*+,;=";
+	char decoded[3];
+	size_t i;
+
+	for (i = 0; i < a.len && a.p[i] != ':'; i++) {
+		unsigned char c = (unsigned char)a.p[i];
+
+		if (c == '%') {
+			if (a.len - i < 3 || percent_decode(
+			    str_from(a.p + i, 3), 0, decoded) != 1)
+				return -1;
+			i += 2;
+		} else if (c >= 0x80 || !(isalnum(c) ||
+		    (c != '\0' && strchr(extra, c) != NULL))) {
+			return -1;
+		}
+	}
+	return i > 0 ? (ptrdiff_t)i : -1;
+}
+
+/* host [":" port], the port of at most five digits. */
 static bool
 is_authority(struct str a)
 {
-	static const char extra[] = "-._~!$&'()*+,;=%";
-	size_t i = 0, colon;
+	ptrdiff_t end;
+	size_t i;
 
-	if (a.len > 0 && a.p[0] == '[') {
-		colon = str_find(a, ']');
-		if (colon == a.len || colon < 3)
-			return false;
-		for (i = 1; i < colon; i++) {
-			if (strchr("0123456789abcdefABCDEF:.", a.p[i]) == NULL)
-				return false;
-		}
-		i = colon + 1;
-		if (i < a.len && a.p[i] != ':')
-			return false;
-	} else {
-		for (; i < a.len && a.p[i] != ':'; i++) {
-			char c = a.p[i];
-
-			if (!isalnum((unsigned char)c) &&
-			    (c == '\0' || strchr(extra, c) == NULL))
-				return false;
-		}
-	}
-	if (i == 0)
+	end = a.len > 0 && a.p[0] == '[' ? check_ip_literal(a)
+					 : check_reg_name(a);
+	if (end == -1)
 		return false;
+	i = (size_t)end;
 	if (i == a.len)
 		return true;
-	if (a.len - i > 6)
+	if (a.p[i] != ':' || a.len - i > 6)
 		return false;
 	for (i++; i < a.len; i++) {
 		if (a.p[i] < '0' || a.p[i] > '9')
@@ -573,6 +606,8 @@ head_parse(struct head_store *st, struct str raw,
 	h->target = str_from(NULL, 0);
 	memset(h->first, 0, sizeof(h->first));
 	h->is_routed = false;
+	if (check_bytes(raw, ret_refusal) == -1)
+		return NULL;
 	if (http_parser_execute(&st->parser, &head_settings, raw.p, raw.len) !=
 	    raw.len || HTTP_PARSER_ERRNO(&st->parser) != HPE_OK ||
 	    h->target.len == 0) {
@@ -581,7 +616,6 @@ head_parse(struct head_store *st, struct str raw,
 	}
 	h->first[FIELD_OTHER] = 0;
 	if (check_line(h, &st->parser, ret_refusal) == -1 ||
-	    check_bytes(raw, ret_refusal) == -1 ||
 	    check_fields(h, ret_refusal) == -1 ||
 	    check_framing(h, ret_refusal) == -1 ||
 	    check_connection(h, ret_refusal) == -1 ||

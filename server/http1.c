@@ -76,7 +76,8 @@ http1_start(struct conn *c, struct head *head,
 	c->req = r;
 	c->request_count++;
 	srv->stats->requests_active++;
-	body_reader_init(&r->reader, head->framing, head->content_length);
+	body_reader_init(&r->reader, head->framing, head->content_length,
+	    srv->config->limits.body_bytes);
 	if (refusal != NULL) {
 		r->refusal = *refusal;
 	} else if (head->framing == BODY_LENGTH &&
@@ -89,24 +90,35 @@ http1_start(struct conn *c, struct head *head,
 	return true;
 }
 
+/* What stands for a head that can't be read.  The answer to what was a HEAD has
+ * no content all the same (RFC 9110 9.3.2): a client would read it as the next
+ * response. */
+static struct head *
+http1_no_head(struct str raw)
+{
+	static struct field no_fields[1];
+	static struct head none = {
+		.fields = no_fields, .minor = 1, .method = METHOD_OTHER,
+	}, silent = {
+		.fields = no_fields, .minor = 1, .method = METHOD_HEAD,
+	};
+
+	return str_has_prefix(raw, STR("HEAD ")) ? &silent : &none;
+}
+
 /*
  * Where framing is in doubt nothing behind it can be trusted: one answer, then
- * the end of the connection (RFC 9112 2.2).
+ * the end of the connection (RFC 9112 2.2).  `in` starts with what is refused.
  */
 static bool
 http1_refuse(struct conn *c, struct str *in, const struct head_refusal *refusal)
 {
-	static struct field no_fields[1];
-	static struct head empty = {
-		.fields = no_fields,
-		.minor = 1,
-		.method = METHOD_OTHER,
-	};
+	struct head *head = http1_no_head(*in);
 
 	*in = str_from(NULL, 0);
 	c->is_closing = c->is_lingering = true;
 	c->srv->stats->requests_malformed++;
-	return http1_start(c, &empty, refusal);
+	return http1_start(c, head, refusal);
 }
 
 /* A part of a head is there: the clock runs from its first byte. */
@@ -142,10 +154,12 @@ http1_parse_head(struct conn *c, struct str *in)
 	}
 	raw = str_from(in->p + srv->scan.skip,
 	    srv->scan.len - srv->scan.skip);
-	*in = str_from(in->p + srv->scan.len, in->len - srv->scan.len);
 	head = head_parse(srv->heads, raw, &srv->head_limits, &refusal);
-	if (head == NULL)
+	if (head == NULL) {
+		*in = raw;
 		return http1_refuse(c, in, &refusal);
+	}
+	*in = str_from(in->p + srv->scan.len, in->len - srv->scan.len);
 	return http1_start(c, head, NULL);
 }
 
@@ -215,17 +229,17 @@ http1_takes_body(const struct request *r)
 
 /* The content can't be read: an answer if there is none yet, and the end. */
 static bool
-http1_refuse_body(struct conn *c, struct str *in, int status,
-    const char *reason)
+http1_refuse_body(struct conn *c, struct str *in,
+    const struct head_refusal *refusal)
 {
 	*in = str_from(NULL, 0);
 	c->is_closing = c->is_lingering = true;
 	c->srv->stats->requests_malformed++;
 	if (c->req->is_responding) {
-		conn_cut(c, reason);
+		conn_cut(c, refusal->reason);
 		return false;
 	}
-	c->req->refusal = (struct head_refusal){status, reason};
+	c->req->refusal = *refusal;
 	c->req->phase = PHASE_HANDLE;
 	pipeline_run(c->req);
 	http1_follow(c);
@@ -276,25 +290,23 @@ http1_read_body(struct conn *c, struct str *in)
 	struct str piece;
 
 	if (c->is_timed_out)
-		return http1_refuse_body(c, in, 408,
-		    "request content took too long");
+		return http1_refuse_body(c, in, &(struct head_refusal){408,
+		    "request content took too long"});
 	while ((res = body_read(&r->reader, in, &piece)) == BODY_PIECE) {
 		conn_note_progress(c, piece.len, cfg->timeouts.body_ms);
-		if (r->reader.total > cfg->limits.body_bytes)
-			return http1_refuse_body(c, in, 413,
-			    "content is too large");
 		/* What came with the head, whole, needs no copy. */
 		if (body_is_done(&r->reader) && r->spool == NULL)
 			r->body.data = piece;
 		else if (!http1_spool(c, r, piece))
-			return http1_refuse_body(c, in, 503,
-			    "no room for the request content");
+			return http1_refuse_body(c, in,
+			    &(struct head_refusal){503,
+			    "no room for the request content"});
 	}
 	switch (res) {
 	case BODY_END:
 		return http1_end_body(c, r);
 	case BODY_BAD:
-		return http1_refuse_body(c, in, 400, r->reader.reason);
+		return http1_refuse_body(c, in, &r->reader.refusal);
 	default:
 		if (r->reader.total == 0)
 			(void)http1_send_continue(r);
@@ -314,9 +326,6 @@ http1_feed(struct conn *c, struct str *in)
 	while (http1_takes_body(r)) {
 		switch (body_read(&r->reader, in, &piece)) {
 		case BODY_PIECE:
-			if (r->reader.total > c->srv->config->limits.body_bytes)
-				return http1_refuse_body(c, in, 413,
-				    "content is too large");
 			conn_note_progress(c, piece.len,
 			    c->srv->config->timeouts.body_ms);
 			taken = route->handler->on_body(r, route->state, piece,
@@ -325,7 +334,7 @@ http1_feed(struct conn *c, struct str *in)
 			body_unread(&r->reader, in, piece.len - taken);
 			break;
 		case BODY_BAD:
-			return http1_refuse_body(c, in, 400, r->reader.reason);
+			return http1_refuse_body(c, in, &r->reader.refusal);
 		case BODY_MORE:
 		case BODY_END:
 			return true;
@@ -368,16 +377,12 @@ http1_discard(struct conn *c, struct str *in)
 	enum body_result res;
 	struct str piece;
 
-	while ((res = body_read(&r->reader, in, &piece)) == BODY_PIECE) {
+	while ((res = body_read(&r->reader, in, &piece)) == BODY_PIECE)
 		conn_note_progress(c, piece.len, cfg->timeouts.body_ms);
-		if (r->reader.total > cfg->limits.body_bytes)
-			return http1_give_up(c, in,
-			    "unwanted content is too large");
-	}
 	if (res == BODY_MORE)
 		return false;
 	if (res == BODY_BAD)
-		return http1_give_up(c, in, r->reader.reason);
+		return http1_give_up(c, in, r->reader.refusal.reason);
 	http1_rest(c);
 	return true;
 }

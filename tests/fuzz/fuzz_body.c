@@ -23,7 +23,7 @@ read_wire(struct reading *ret, struct str wire, enum body_framing framing,
 	size_t at = 0;
 
 	*ret = (struct reading){BODY_MORE, 0, 0, malloc(wire.len + 1)};
-	body_reader_init(&b, framing, 100);
+	body_reader_init(&b, framing, 100, 1 << 20);
 	while (ret->end == BODY_MORE && at < wire.len) {
 		size_t more = at + step < wire.len ? step : wire.len - at;
 

@@ -85,13 +85,14 @@ test_chunked(void **state)
 			const struct body_case *c = &cases[i];
 			enum body_result res;
 
-			body_reader_init(&b, BODY_CHUNKED, 0);
+			body_reader_init(&b, BODY_CHUNKED, 0, 1000);
 			res = read_all(&b, c->wire, steps[k], out, &behind);
 			if (res != (c->content != NULL ? BODY_END : BODY_BAD))
 				fail_msg("%s (by %zu): %d", c->sentence,
 				    steps[k], res);
 			if (c->content == NULL) {
-				assert_non_null(b.reason);
+				assert_int_equal(b.refusal.status, 400);
+				assert_non_null(b.refusal.reason);
 				continue;
 			}
 			assert_string_equal(out, c->content);
@@ -111,17 +112,43 @@ test_endless_lines_are_cut(void **state)
 
 	memset(line, 'a', sizeof(line));
 	memcpy(line, "1;", 2);
-	body_reader_init(&b, BODY_CHUNKED, 0);
+	body_reader_init(&b, BODY_CHUNKED, 0, 1000);
 	in = str_from(line, sizeof(line));
 	assert_int_equal(body_read(&b, &in, &piece), BODY_BAD);
 	memcpy(line, "0\r\na:", 5);
-	body_reader_init(&b, BODY_CHUNKED, 0);
+	body_reader_init(&b, BODY_CHUNKED, 0, 1000);
 	in = str_from(line, sizeof(line));
 	assert_int_equal(body_read(&b, &in, &piece), BODY_BAD);
 	memset(line, '0', sizeof(line));
-	body_reader_init(&b, BODY_CHUNKED, 0);
+	body_reader_init(&b, BODY_CHUNKED, 0, 1000);
 	in = str_from(line, sizeof(line));
 	assert_int_equal(body_read(&b, &in, &piece), BODY_BAD);
+}
+
+static void
+test_a_chunk_past_the_limit_is_refused_at_its_size(void **state)
+{
+	static const struct {
+		const char *wire;
+		enum body_result end;
+	} sizes[] = {
+		{"5\r\nhello\r\n5\r\nhello\r\n0\r\n\r\n", BODY_END},
+		{"B\r\n", BODY_BAD},
+		{"5\r\nhello\r\n6\r\n", BODY_BAD},
+		{"FFFFFFFF\r\n", BODY_BAD},
+		{"fffffffffffffff\r\n", BODY_BAD},
+	};
+	struct body_reader b;
+	char out[64];
+	size_t i, behind;
+
+	for (i = 0; i < UNIT_COUNT(sizes); i++) {
+		body_reader_init(&b, BODY_CHUNKED, 0, 10);
+		unit_check(read_all(&b, sizes[i].wire, 1, out, &behind) ==
+		    sizes[i].end, sizes[i].wire);
+		if (sizes[i].end == BODY_BAD)
+			assert_int_equal(b.refusal.status, 413);
+	}
 }
 
 static void
@@ -130,14 +157,14 @@ test_counted(void **state)
 	struct body_reader b;
 	struct str in = STR("helloGET"), piece;
 
-	body_reader_init(&b, BODY_LENGTH, 5);
+	body_reader_init(&b, BODY_LENGTH, 5, 1000);
 	assert_int_equal(body_read(&b, &in, &piece), BODY_PIECE);
 	assert_true(str_eq(piece, STR("hello")));
 	assert_true(str_eq(in, STR("GET")));
 	assert_int_equal(body_read(&b, &in, &piece), BODY_END);
-	body_reader_init(&b, BODY_LENGTH, 0);
+	body_reader_init(&b, BODY_LENGTH, 0, 1000);
 	assert_true(body_is_done(&b));
-	body_reader_init(&b, BODY_NONE, 0);
+	body_reader_init(&b, BODY_NONE, 0, 1000);
 	assert_true(body_is_done(&b));
 }
 
@@ -147,7 +174,7 @@ test_what_is_given_back_comes_again(void **state)
 	struct body_reader b;
 	struct str in = STR("5\r\nhello\r\n0\r\n\r\n"), piece;
 
-	body_reader_init(&b, BODY_CHUNKED, 0);
+	body_reader_init(&b, BODY_CHUNKED, 0, 1000);
 	assert_int_equal(body_read(&b, &in, &piece), BODY_PIECE);
 	body_unread(&b, &in, 3);
 	assert_int_equal(b.total, 2);
@@ -163,6 +190,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chunked),
 		cmocka_unit_test(test_endless_lines_are_cut),
+		cmocka_unit_test(
+		    test_a_chunk_past_the_limit_is_refused_at_its_size),
 		cmocka_unit_test(test_counted),
 		cmocka_unit_test(test_what_is_given_back_comes_again),
 	};
