@@ -27,6 +27,7 @@ struct access_log {
 	struct buf buf;
 	struct stats *stats;
 	size_t lines;		/* in the buffer */
+	bool is_cut;		/* which starts inside a line */
 	int fd;
 	int sys;		/* errno of the last write that failed */
 	unsigned worker;
@@ -67,18 +68,44 @@ void
 access_log_set_fd(struct access_log *log, int fd)
 {
 	access_log_flush(log);
+	/* The end of a cut line means nothing in another file. */
+	buf_clear(&log->buf);
+	log->lines = 0;
+	log->is_cut = false;
 	log->fd = fd;
+}
+
+/* What the kernel didn't take is dropped, but for the end of a line that it has
+ * begun: that goes first next time. */
+static void
+access_log_drop(struct access_log *log, struct str rest)
+{
+	size_t keep = 0, i;
+
+	if (log->is_cut && rest.len > 0)
+		keep = str_find(rest, '\n') + 1;
+	for (i = keep; i < rest.len; i++)
+		log->stats->log_dropped += rest.p[i] == '\n';
+	log->lines = keep > 0;
+	if (keep == 0) {
+		buf_clear(&log->buf);
+		return;
+	}
+	memmove(log->buf.p, rest.p, keep);
+	log->buf.len = keep;
+	log->buf.p[keep] = '\0';
 }
 
 void
 access_log_flush(struct access_log *log)
 {
 	struct str rest = buf_str(&log->buf);
-	bool is_begun = false;
 	ssize_t n;
 
-	if (buf_failed(&log->buf))
+	if (buf_failed(&log->buf)) {
+		log->stats->log_dropped += log->lines;
 		rest.len = 0;
+	}
 	while (rest.len > 0) {
 		n = write(log->fd, rest.p, rest.len);
 		if (n == -1 && errno == EINTR)
@@ -87,18 +114,11 @@ access_log_flush(struct access_log *log)
 			log->sys = errno;
 			break;
 		}
-		is_begun = true;
+		if (n > 0)
+			log->is_cut = rest.p[n - 1] != '\n';
 		rest = str_from(rest.p + n, rest.len - (size_t)n);
 	}
-	if (rest.len > 0 || buf_failed(&log->buf)) {
-		for (n = 0; rest.len > 0; rest = str_from(rest.p + 1,
-		    rest.len - 1))
-			n += rest.p[0] == '\n';
-		log->stats->log_dropped +=
-		    is_begun ? (uint64_t)n : log->lines;
-	}
-	buf_clear(&log->buf);
-	log->lines = 0;
+	access_log_drop(log, rest);
 }
 
 int
