@@ -6,7 +6,7 @@
  *	          "request_id":"..."}}
  *
  * The message is the literal reason of the code that refused; internal detail
- * is the log's.
+ * is the log's, under the same id.
  * Context: a worker's loop.  pipeline.c -> [error_page.c]
  */
 #include <errno.h>
@@ -82,6 +82,7 @@ response_render_error(struct request *r)
 
 	if (message.p == NULL)
 		message = status_reason(status);
+	request_give_id(r);
 	out = arena_alloc(&r->arena, sizeof(*out));
 	if (out == NULL)
 		return -1;

@@ -387,6 +387,14 @@ http1_discard(struct conn *c, struct str *in)
 	return true;
 }
 
+/* Scrapes and health checks of the operator are no client's requests. */
+static void
+http1_log(struct conn *c, bool is_aborted)
+{
+	if (c->srv->log != NULL && c->service != SERVICE_ADMIN)
+		access_log_add(c->srv->log, c->req, is_aborted);
+}
+
 static void
 http1_count(struct request *r)
 {
@@ -428,8 +436,7 @@ http1_end(struct conn *c)
 
 	r->is_ended = true;
 	http1_count(r);
-	if (srv->log != NULL)
-		access_log_add(srv->log, r, false);
+	http1_log(c, false);
 	if (srv->out.has_loans && conn_flush(c, false) == -1)
 		return;
 	if (!body_is_done(&r->reader)) {
@@ -480,8 +487,7 @@ http1_abort(struct conn *c)
 	c->srv->stats->requests_aborted++;
 	c->srv->stats->requests_active--;
 	pipeline_cancel(r);
-	if (c->srv->log != NULL)
-		access_log_add(c->srv->log, r, true);
+	http1_log(c, true);
 }
 
 /* Sends what the turn has made and leaves the connection as its state wants. */

@@ -141,6 +141,7 @@ pipeline_fail(struct request *r, int result)
 	const char *what = result < 0 ? strerrordesc_np(-result) : NULL;
 
 	r->srv->stats->handler_errors++;
+	request_give_id(r);
 	log_error("%.*s %.*s: %s (request %.*s)", STR_FMT(r->head->method_name),
 	    STR_FMT(r->head->target), what != NULL ? what
 	    : "the handler returned without a response", STR_FMT(r->id));

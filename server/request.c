@@ -17,6 +17,8 @@
 #include "server/internal.h"
 #include "server/spool.h"
 
+#define REQUEST_ID_BYTES 32
+
 struct request *
 request_new(struct conn *c, struct head *head)
 {
@@ -132,6 +134,20 @@ request_peer_addr(const struct request *r, struct sockaddr_storage *ret_addr)
 		v6->sin6_addr = c->peer.v6;
 		v6->sin6_port = c->port;
 	}
+}
+
+void
+request_give_id(struct request *r)
+{
+	char *id;
+
+	if (r->id.p != NULL)
+		return;
+	id = arena_alloc(&r->arena, REQUEST_ID_BYTES);
+	if (id == NULL)
+		return;
+	random_hex(&r->srv->random, REQUEST_ID_BYTES / 2, id);
+	r->id = str_from(id, REQUEST_ID_BYTES);
 }
 
 uint64_t

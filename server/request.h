@@ -169,6 +169,10 @@ struct request *request_new(struct conn *c, struct head *head)
 void request_free(struct request *r);
 int request_keep(struct request *r);
 
+/* An error has an id to ask for, with or without the request_id middleware:
+ * makes r->id unless there is one (or no memory). */
+void request_give_id(struct request *r);
+
 /* Makes the content of an error response (error_page.c). */
 int response_render_error(struct request *r);
 

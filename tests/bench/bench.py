@@ -359,7 +359,9 @@ def run_many(options, folder):
           f"{figures['open_seconds']:.1f} s, asked again in "
           f"{figures['again_seconds']:.1f} s; "
           f"{figures['bytes_per_connection']:.0f} bytes each of the workers' "
-          f"memory, {figures['kernel_bytes_per_connection']:.0f} of the "
+          f"memory ({figures['bytes_per_connection_again']:.0f} after they "
+          "have all been busy), "
+          f"{figures['kernel_bytes_per_connection']:.0f} of the "
           "kernel's (both ends)")
     return {"many": figures}
 

@@ -126,12 +126,15 @@ def measure(server, count, pss_bytes):
         start = time.monotonic()
         second = crowd.again()
         asked = time.monotonic() - start
+        time.sleep(1)
+        again = pss_bytes(server.pids())
     time.sleep(2)
     if first != count or second != count:
         raise OSError(f"answered {first}, then {second}, of {count}")
     return {"connections": count, "answered": first, "answered_again": second,
             "open_seconds": opened, "again_seconds": asked,
             "bytes_per_connection": (held - before) / count,
+            "bytes_per_connection_again": (again - before) / count,
             "kernel_bytes_per_connection": (slab_held - slab) / count,
             "before_bytes": before, "held_bytes": held,
             "after_bytes": pss_bytes(server.pids())}
