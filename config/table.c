@@ -174,7 +174,8 @@ static const struct field limits_fields[] = {
 	    .help = "requests before a connection is closed; 0: any number"},
 	{.key = "write_queue_bytes", .kind = FIELD_SIZE, .def = JSON("1MiB"),
 	    AT(C, limits.write_queue_bytes), .min = 4 * KIB, .max = GIB,
-	    .help = "unsent bytes of one connection"},
+	    .help = "unsent bytes of one connection; at more its next requests "
+	    "wait"},
 	{.key = NULL},
 };
 

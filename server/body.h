@@ -13,8 +13,8 @@
  * Trailer fields are checked and dropped.
  *
  * Here: framing, and the limit on the content: a chunk that would pass it is
- * refused at its size, before a byte of it has come.  Not here: where content is
- * kept (spool.c).
+ * refused at its size, before a byte of it has come.  Not here: where content
+ * is kept (spool.c).
  * Context: pure.
  */
 #ifndef CORELANE_SERVER_BODY_H

@@ -220,9 +220,9 @@ check_line(struct head *h, const http_parser *hp, struct head_refusal *ret)
 	return 0;
 }
 
-/* RFC 9110 5.5: no control bytes but HTAB.  Every LF has its CR, head_find() has
- * seen to that; a CR without its LF ends a head for some readers.  No early way
- * out, so that the compiler makes vectors of it. */
+/* RFC 9110 5.5: no control bytes but HTAB.  Every LF has its CR, head_find()
+ * has seen to that; a CR without its LF ends a head for some readers.  No early
+ * way out, so that the compiler makes vectors of it. */
 static int
 check_bytes(struct str raw, struct head_refusal *ret)
 {
@@ -352,7 +352,7 @@ check_connection(struct head *h, struct head_refusal *ret)
 	return 0;
 }
 
-/* RFC 3986 3.2.2: an IPv6 address in brackets.  Returns what follows it, or -1. */
+/* RFC 3986 3.2.2: an IPv6 address in brackets.  Returns its length, or -1. */
 static ptrdiff_t
 check_ip_literal(struct str a)
 {
@@ -365,7 +365,7 @@ check_ip_literal(struct str a)
 	memcpy(text, a.p + 1, end - 1);
 	text[end - 1] = '\0';
 	return inet_pton(AF_INET6, text, &unused) == 1 ? (ptrdiff_t)end + 1
-						       : -1;
+	    : -1;
 }
 
 /* RFC 3986 3.2.2: a reg-name or an IPv4 address, up to a port.  Returns what
@@ -401,7 +401,7 @@ is_authority(struct str a)
 	size_t i;
 
 	end = a.len > 0 && a.p[0] == '[' ? check_ip_literal(a)
-					 : check_reg_name(a);
+	    : check_reg_name(a);
 	if (end == -1)
 		return false;
 	i = (size_t)end;

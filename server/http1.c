@@ -171,6 +171,9 @@ http1_read_head(struct conn *c, struct str *in)
 	/* Answers nobody reads are not added to. */
 	if (in->len == 0 || c->is_closing || c->unsent != NULL)
 		return false;
+	if (c->srv->out.bytes >= c->srv->config->limits.write_queue_bytes &&
+	    conn_flush(c, false) != 0)
+		return false;
 	if (c->is_timed_out)
 		return http1_refuse(c, in, &(struct head_refusal){408,
 		    "request head took too long"});

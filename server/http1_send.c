@@ -193,13 +193,16 @@ send_later(struct request *r)
 static enum http1_sent
 send_slice(struct request *r)
 {
+	size_t max = r->srv->config->limits.write_queue_bytes;
 	struct response *res = &r->res;
 	bool is_loan = res->kind == CONTENT_ARENA;
 	enum http1_sent sent;
 	struct str piece;
 
-	while (res->slice.len > SEND_PIECE_BYTES) {
-		piece = str_from(res->slice.p, SEND_PIECE_BYTES);
+	if (max > SEND_PIECE_BYTES)
+		max = SEND_PIECE_BYTES;
+	while (res->slice.len > max) {
+		piece = str_from(res->slice.p, max);
 		res->slice = str_from(res->slice.p + piece.len,
 		    res->slice.len - piece.len);
 		if (send_piece(r, piece, is_loan) == -1)

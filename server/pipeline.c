@@ -159,9 +159,13 @@ pipeline_take(struct request *r, int result)
 	if (result == REQUEST_PENDING) {
 		r->pending_from = r->phase;
 		r->phase = PHASE_PENDING;
-		if (r->deadline.prev == NULL)
+		/* The timeout middleware's, or that of all; one that passed
+		 * while content came holds for the handler at once. */
+		if (r->deadline_status == 0)
 			request_set_deadline(r,
 			    (uint64_t)r->srv->config->timeouts.request_ms, 503);
+		else if (r->deadline.prev == NULL)
+			request_set_deadline(r, 0, r->deadline_status);
 	} else if (result == REQUEST_NEXT && r->phase == PHASE_BEFORE) {
 		r->phase = PHASE_BODY;
 	} else {

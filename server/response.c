@@ -42,10 +42,17 @@ response_add_checked(struct request *r, struct str name, struct str value)
 	return 0;
 }
 
+static bool
+is_sendable(struct str name, struct str value)
+{
+	return is_token(name) && is_field_value(value) &&
+	    !field_is_reserved(name);
+}
+
 int
 response_add(struct request *r, struct str name, struct str value)
 {
-	if (!is_token(name) || !is_field_value(value) || field_is_reserved(name))
+	if (!is_sendable(name, value))
 		return -1;
 	return response_add_checked(r, name, value);
 }
@@ -69,7 +76,7 @@ response_remove(struct request *r, struct str name)
 int
 response_set(struct request *r, struct str name, struct str value)
 {
-	if (!is_token(name) || !is_field_value(value) || field_is_reserved(name))
+	if (!is_sendable(name, value))
 		return -1;
 	response_remove(r, name);
 	return response_add_checked(r, name, value);

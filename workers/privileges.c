@@ -49,7 +49,7 @@ privileges_look_up(const struct config *cfg, struct privileges *ret_who,
 int
 privileges_check(const struct config *cfg, struct error *err)
 {
-	struct privileges who;
+	struct privileges who = {0};
 
 	return privileges_look_up(cfg, &who, err);
 }
@@ -58,7 +58,7 @@ int
 privileges_find(const struct config *cfg, struct privileges *ret_who,
     struct error *err)
 {
-	struct privileges who;
+	struct privileges who = {0};
 
 	if (privileges_look_up(cfg, &who, err) == -1)
 		return -1;

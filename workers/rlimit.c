@@ -60,8 +60,8 @@ rlimit_raise(const struct config *cfg, size_t listener_count,
 	limit = rlimit_reach(&rl, need);
 	if (limit < need)
 		return error_set(err, ERROR_LIMIT, "a worker needs %zu files "
-		    "(%zu connections, %zu listeners, %zu others), the limit is "
-		    "%llu: raise LimitNOFILE or lower %s", need, wanted,
+		    "(%zu connections, %zu listeners, %zu others), the limit "
+		    "is %llu: raise LimitNOFILE or lower %s", need, wanted,
 		    listener_count, files, (unsigned long long)limit,
 		    is_auto ? "max_workers" : "limits.connections");
 	if (is_auto) {

@@ -583,12 +583,15 @@ supervisor_run(const struct supervisor_options *options)
 	} else if (supervisor_open(&sup, gen->config, &err) == -1) {
 		supervisor_refuse_start(&sup, err.text);
 		generation_unref(gen);
-	} else if (log_info("corelane " CORELANE_VERSION " starts: pid %d, "
-	    "configuration %s, %u worker%s", (int)sup.pid, gen->config->file.p,
-	    gen->wanted, gen->wanted == 1 ? "" : "s"), reload_begin_with(&sup, gen, &why) == -1) {
-		supervisor_refuse_start(&sup, buf_str(&why).p);
 	} else {
-		code = supervisor_serve(&sup);
+		log_info("corelane " CORELANE_VERSION " starts: pid %d, "
+		    "configuration %s, %u worker%s", (int)sup.pid,
+		    gen->config->file.p, gen->wanted,
+		    gen->wanted == 1 ? "" : "s");
+		if (reload_begin_with(&sup, gen, &why) == -1)
+			supervisor_refuse_start(&sup, buf_str(&why).p);
+		else
+			code = supervisor_serve(&sup);
 	}
 	supervisor_done(&sup);
 	buf_done(&why);

@@ -5,7 +5,7 @@
  *	become	title, core, privileges, loop, server, acceptor
  *	ready	tells the supervisor, who gives it shares
  *	serve	one turn of the loop after another
- *	drain	accepts no more clients; until no connection is left, or time is up
+ *	drain	accepts no more clients, until none is left or time is up
  *	leave	publishes its last counts, exits
  *
  * Owns: its loop, its server, its logs.
@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@
 #define WORKER_TICK_MS 100
 #define WORKER_GAUGE_TICKS 10		/* memory and processor time */
 #define WORKER_LOST_QUIET_MS 60000
+#define WORKER_TRIM_BYTES ((uint64_t)1 << 20)
 
 struct worker {
 	const struct worker_args *args;
@@ -50,6 +52,7 @@ struct worker {
 	int access_log_fd;		/* -1: none */
 	bool access_log_owned;		/* not one of our standard streams */
 	int statm_fd;			/* /proc/self/statm, or -1 */
+	uint64_t trimmed_bytes;		/* memory when it was last trimmed */
 	uint64_t lost_lines;		/* of the access log, as told */
 	uint64_t lost_quiet_ms;		/* not told again before */
 	unsigned ticks;
@@ -285,6 +288,26 @@ worker_measure(struct worker *w)
 		    (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/*
+ * Gives memory back after a burst.  What thousands of busy connections had is
+ * free again, but in pieces between what is still used, which the allocator
+ * keeps unless it is told; while nothing is being answered there is time to.
+ */
+static void
+worker_trim(struct worker *w)
+{
+	uint64_t now = w->stats->memory_bytes;
+
+	if (now < w->trimmed_bytes)
+		w->trimmed_bytes = now;
+	if (w->stats->requests_active > 0 ||
+	    now < w->trimmed_bytes + w->trimmed_bytes / 4 + WORKER_TRIM_BYTES)
+		return;
+	malloc_trim(0);
+	worker_measure(w);
+	w->trimmed_bytes = w->stats->memory_bytes;
+}
+
 /* A full disk fills no log with complaints about it. */
 static void
 worker_tell_lost_lines(struct worker *w)
@@ -308,8 +331,10 @@ worker_on_tick(evutil_socket_t fd, short what, void *arg)
 
 	server_tick(w->server);
 	worker_tell_lost_lines(w);
-	if (w->ticks++ % WORKER_GAUGE_TICKS == 0)
+	if (w->ticks++ % WORKER_GAUGE_TICKS == 0) {
 		worker_measure(w);
+		worker_trim(w);
+	}
 	shared_beat(w->args->shared, worker_now_ms());
 	(void)shared_publish(w->args->shared, w->stats);
 	worker_check_drain(w);

@@ -168,8 +168,10 @@ cache_remove(struct file_cache *cache, struct file *f)
 static void
 cache_clear(struct file_cache *cache)
 {
-	while (!TAILQ_EMPTY(&cache->used))
-		cache_remove(cache, TAILQ_FIRST(&cache->used));
+	struct file *f, *next;
+
+	TAILQ_FOREACH_SAFE(f, &cache->used, used, next)
+		cache_remove(cache, f);
 }
 
 void
@@ -255,7 +257,7 @@ file_cache_get(struct file_cache *cache, struct str path, uint64_t now_ms,
 		}
 	}
 	if (f == NULL) {
-		if ((error = cache_open(cache, path, &f)) != 0)
+		if ((error = cache_open(cache, path, &f)) != 0 || f == NULL)
 			return error;
 		f->hash = hash;
 		f->checked_ms = now_ms;

@@ -21,7 +21,7 @@
 #define CORELANE_SERVER_HANDLERS_FILE_CACHE_H
 
 #include <stdint.h>
-#include <sys/queue.h>
+#include <bsd/sys/queue.h>
 #include <sys/stat.h>
 
 #include "common/clock.h"
