@@ -89,9 +89,9 @@ memo_find(struct memo *m, unsigned key, const char *p, size_t len)
 static bool
 memo_is_wanted(const struct head *h)
 {
-	return h->framing == BODY_NONE && h->keep_alive && !h->has_upgrade &&
+	return h->framing == BODY_NONE && !h->has_upgrade &&
 	    !h->expect_continue && !h->is_path_decoded && h->is_routed &&
-	    h->minor == 1 && h->raw.len >= MEMO_HEAD_MIN &&
+	    h->raw.len >= MEMO_HEAD_MIN &&
 	    h->raw.len <= MEMO_HEAD_BYTES && h->field_count <= MEMO_FIELDS;
 }
 

@@ -4,10 +4,10 @@
  * head it sent last, so its parse, and the route it led to, can be used again.
  * Comparing costs 5 ns where parsing costs 300.
  *
- * Only heads whose reading depends on nothing but their bytes are kept: no
- * content, no upgrade, no expectation, the connection kept alive; and only when
- * the same head comes a second time, so that heads with an id of their own in
- * them don't wash the rest out.
+ * Only heads that are whole requests are kept: no content, no upgrade, no
+ * expectation.  What they say of the connection is a part of their parse.  And
+ * only when the same head comes a second time, so that heads with an id of
+ * their own in them don't wash the rest out.
  *
  * Context: one per server; the loop's thread.
  */

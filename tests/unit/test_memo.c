@@ -69,6 +69,30 @@ test_what_differs_is_not_known(void **state)
 }
 
 static void
+test_what_a_head_says_of_its_connection_is_kept(void **state)
+{
+	static const char closes[] = "GET /plaintext HTTP/1.1\r\n"
+	    "Host: example\r\nConnection: close\r\n\r\n";
+	static const char old[] = "GET /plaintext HTTP/1.0\r\n"
+	    "Connection: keep-alive\r\n\r\n";
+	struct memo *m = memo_new();
+	struct head *h;
+
+	offer(m, closes);
+	offer(m, closes);
+	h = memo_find(m, 7, closes, strlen(closes));
+	assert_non_null(h);
+	assert_false(h->keep_alive);
+	offer(m, old);
+	offer(m, old);
+	h = memo_find(m, 7, old, strlen(old));
+	assert_non_null(h);
+	assert_true(h->keep_alive);
+	assert_int_equal(h->minor, 0);
+	memo_free(m);
+}
+
+static void
 test_some_heads_are_never_kept(void **state)
 {
 	static const char *const texts[] = {
@@ -76,11 +100,8 @@ test_some_heads_are_never_kept(void **state)
 		"Content-Length: 1\r\n\r\n",
 		"POST /plaintext HTTP/1.1\r\nHost: e\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n",
-		"GET /plaintext HTTP/1.1\r\nHost: e\r\n"
-		"Connection: close\r\n\r\n",
 		"GET /plaintext HTTP/1.1\r\nHost: e\r\nConnection: upgrade\r\n"
 		"Upgrade: websocket\r\n\r\n",
-		"GET /plaintext HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 		"GET /pl%61intext HTTP/1.1\r\nHost: example\r\n\r\n",
 	};
 	struct memo *m = memo_new();
@@ -101,6 +122,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_head_is_known_at_its_third_coming),
 		cmocka_unit_test(test_what_differs_is_not_known),
+		cmocka_unit_test(
+		    test_what_a_head_says_of_its_connection_is_kept),
 		cmocka_unit_test(test_some_heads_are_never_kept),
 	};
 
