@@ -247,7 +247,8 @@ static const struct field buffers_fields[] = {
 	    .help = "larger request bodies wait in a temporary file"},
 	{.key = "websocket", .kind = FIELD_SIZE, .def = JSON("64KiB"),
 	    AT(C, buffers.websocket), .min = 1 * KIB, .max = GIB,
-	    .help = "the longest WebSocket message"},
+	    .help = "the longest WebSocket message; not spoken by this build "
+	    "yet"},
 	{.key = NULL},
 };
 
@@ -269,7 +270,8 @@ static const struct field quarantine_fields[] = {
 
 static const struct section quarantine_section = {
 	.name = "quarantine",
-	.help = "Routes that kill workers.",
+	.help = "Routes that kill workers. Checked, and not acted on by this "
+	    "build yet.",
 	.fields = quarantine_fields,
 };
 
@@ -366,7 +368,8 @@ static const struct field root_fields[] = {
 	    AT(C, run_dir), .help = "folder of control socket and lock"},
 	{.key = "offload_threads", .kind = FIELD_INT, .def = JSON(4),
 	    AT(C, offload_threads), .min = 0, .max = 256,
-	    .help = "threads per worker for blocking work"},
+	    .help = "threads per worker for blocking work; nothing in this "
+	    "build needs one yet"},
 	{.key = "listen", .kind = FIELD_LIST,
 	    .def = JSON([{"address": "127.0.0.1:8080"}]), AT(C, listen),
 	    .section = &listen_section, .min = 1, .max = 64,
