@@ -17,16 +17,6 @@
 
 #include "common/word.h"
 
-/* The value of a hex digit, or -1. */
-static int
-percent_digit(char byte)
-{
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	byte |= 0x20;
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* The byte that an escape stands for, or -1 when it is none or NUL. */
 static int
 percent_escape(struct str in, size_t at)
@@ -35,8 +25,8 @@ percent_escape(struct str in, size_t at)
 
 	if (in.len - at < 3)
 		return -1;
-	high = percent_digit(in.p[at + 1]);
-	low = percent_digit(in.p[at + 2]);
+	high = str_hex_digit(in.p[at + 1]);
+	low = str_hex_digit(in.p[at + 2]);
 	if (high == -1 || low == -1 || (high | low) == 0)
 		return -1;
 	return high << 4 | low;

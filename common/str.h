@@ -91,6 +91,16 @@ bool str_list_has(struct str list, struct str token);
  */
 int str_to_u64(struct str s, uint64_t *ret_value);
 
+/* The value of a hexadecimal digit of either case, or -1. */
+static inline int
+str_hex_digit(char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	byte |= 0x20;
+	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
 /* FNV-1a, 64 bit: for tables whose keys don't come from clients. */
 uint64_t str_hash(struct str s);
 

@@ -152,18 +152,6 @@ scan_space(struct scan *s)
 	}
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The number behind \u at the cursor, or -1. */
 static int
 scan_unicode(const struct scan *s)
@@ -174,7 +162,7 @@ scan_unicode(const struct scan *s)
 	if (!scan_has(s, "\\u") || s->text.len - s->at < 6)
 		return -1;
 	for (i = 2; i < 6; i++) {
-		digit = hex_value(s->text.p[s->at + i]);
+		digit = str_hex_digit(s->text.p[s->at + i]);
 		if (digit == -1)
 			return -1;
 		value = value * 16 + digit;

@@ -37,24 +37,12 @@ body_refuse(struct body_reader *b, const char *reason)
 	return -1;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* RFC 9112 7.1: chunk-size = 1*HEXDIG, nothing before, between or behind but
  * an extension or CRLF. */
 static int
 body_on_size(struct body_reader *b, char c)
 {
-	int digit = hex_value(c);
+	int digit = str_hex_digit(c);
 
 	if (digit >= 0) {
 		if (b->digits == 15)

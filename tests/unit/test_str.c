@@ -136,6 +136,21 @@ numbers_are_digits_only(void **state)
 	}
 }
 
+static void
+hex_digits_have_their_value_and_nothing_else_has(void **state)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	int byte, want;
+
+	(void)state;
+	for (byte = 0; byte < 256; byte++) {
+		const char *at = memchr(digits, byte, sizeof(digits) - 1);
+
+		want = at != NULL ? (int)((at - digits) % 16) : -1;
+		assert_int_equal(str_hex_digit((char)byte), want);
+	}
+}
+
 int
 main(void)
 {
@@ -145,6 +160,8 @@ main(void)
 		cmocka_unit_test(cutting_yields_every_part),
 		cmocka_unit_test(lists_skip_what_is_empty),
 		cmocka_unit_test(numbers_are_digits_only),
+		cmocka_unit_test(
+		    hex_digits_have_their_value_and_nothing_else_has),
 	};
 
 	return UNIT_RUN(tests);
