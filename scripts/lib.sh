@@ -17,11 +17,12 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Debian 12 packages, by purpose.
 declare -A PACKAGES=(
 	[build]="meson ninja-build gcc libc6-dev pkgconf libevent-dev
-	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev libcmocka-dev"
+	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev
+	    libcmocka-dev"
 	[jemalloc]="libjemalloc-dev"
 	[mimalloc]="libmimalloc-dev"
-	[test]="python3 python3-pytest python3-websockets python3-jsonschema curl
-	    valgrind libc6-dbg"
+	[test]="python3 python3-pytest python3-jsonschema curl apache2-utils
+	    procps git valgrind libc6-dbg"
 	[lint]="clang clang-format clang-tidy shellcheck universal-ctags python3"
 	[bench]="python3 util-linux"
 	[profile]="linux-perf python3"
