@@ -23,7 +23,8 @@ declare -A PACKAGES=(
 	[mimalloc]="libmimalloc-dev"
 	[test]="python3 python3-pytest python3-jsonschema curl apache2-utils
 	    procps git valgrind libc6-dbg"
-	[lint]="clang clang-format clang-tidy shellcheck universal-ctags python3"
+	[lint]="git clang clang-format clang-tidy shellcheck universal-ctags
+	    python3"
 	[bench]="python3 util-linux"
 	[profile]="linux-perf python3"
 )
