@@ -36,7 +36,9 @@
 #include "server/body.h"
 #include "server/head.h"
 
+struct attr;
 struct conn;
+struct lane_ctx;
 struct server;
 struct service;
 struct service_route;
@@ -156,6 +158,8 @@ struct request {
 	uint64_t start_ns; /* CLOCK_MONOTONIC, its first byte read */
 	uint64_t sent_bytes;		/* content of the response */
 	void *handler_data;		/* the handler's own, in the arena */
+	struct lane_ctx *ctx;		/* ctx.h; NULL: no module so far */
+	struct attr *attrs;		/* attr.h */
 	struct wheel_node deadline;	/* request_set_deadline() */
 	int deadline_status;
 	struct response res;		/* last: its fields aren't cleared */
