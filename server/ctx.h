@@ -16,8 +16,8 @@
  * what else is under way (and is the module's mistake when nothing is); all
  * else answers, and the rest is cancelled.
  *
- *	op->cancel(op)		the context ends: it must not come
- * the content of the request, go with the last ctx_release(), after the request
+ * Memory that a pool thread still works on is kept by ctx_hold(): the arena and
+ * the content of the request go with the last ctx_release(), after the request
  * itself.
  *
  * Context: the loop's thread.
