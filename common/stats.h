@@ -67,8 +67,6 @@
 	    "reads answered on raw TCP listeners")                             \
 	X(log_dropped, log_lines_dropped, "",                                  \
 	    "log lines dropped because they could not be written")             \
-	X(loop_stalls, loop_stalls, "",                                        \
-	    "times that a handler held the loop for 50 ms or longer")          \
 	X(memory_errors, memory_errors, "",                                    \
 	    "requests or connections given up for want of memory")             \
 	X(loop_stalls, loop_stalls, "",                                        \

@@ -16,6 +16,7 @@
 #include "server/args.h"
 #include "server/ctx.h"
 #include "server/handler.h"
+#include "server/internal.h"
 #include "server/module.h"
 
 void *

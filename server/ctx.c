@@ -3,8 +3,8 @@
  * Contexts and their operations: see ctx.h.
  *
  * Owns: background contexts; a request's is in its arena.
- * Invariant: a context whose LANE_ASYNC was accepted has an operation under way;
- * no continuation runs after its context has ended.
+ * Invariant: a context whose LANE_ASYNC was accepted has an operation under
+ * way; no continuation runs after its context has ended.
  * Here: who waits for what, and how it ends.  Not here: what is waited for
  * (api_async.c, fetch.c, db/), the phases of a request (pipeline.c).
  * Context: a worker's loop.  pipeline.c -> handlers/module.c -> [ctx.c]

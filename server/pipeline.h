@@ -21,7 +21,8 @@
 
 void pipeline_run(struct request *r);
 
-/* A pending request's time begins; with streamed content, when that has come. */
+/* A pending request's time begins: with streamed content, when all of it has
+ * come. */
 void pipeline_start_deadline(struct request *r);
 
 /* Drops a request whose client is gone: cancels its handler. */

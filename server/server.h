@@ -72,8 +72,8 @@ struct server *server_new(const struct server_args *args, struct error *err)
 
 /*
  * Whether the modules' start hooks have ended: a worker that is STARTING turns
- * its loop, and accepts nobody.  SERVER_FAILED: err, which may be NULL, gets the
- * reason.
+ * its loop, and accepts nobody.  SERVER_FAILED: err, which may be NULL, gets
+ * the reason.
  */
 enum server_state { SERVER_STARTING, SERVER_STARTED, SERVER_FAILED };
 enum server_state server_state(struct server *srv, struct error *err);
@@ -132,6 +132,5 @@ size_t server_check(struct config *cfg, struct config_problems *problems);
  * pattern, handler, middleware); or NULL. */
 size_t server_check_modules(struct config *cfg,
     struct config_problems *problems, struct buf *out);
-
 
 #endif
