@@ -68,7 +68,12 @@
 	X(log_dropped, log_lines_dropped, "",                                  \
 	    "log lines dropped because they could not be written")             \
 	X(memory_errors, memory_errors, "",                                    \
-	    "requests or connections given up for want of memory")
+	    "requests or connections given up for want of memory")             \
+	X(loop_stalls, loop_stalls, "",                                        \
+	    "times that a module held the event loop for 50 ms or more")       \
+	X(offload_jobs, offload_jobs, "", "jobs given to the pool of threads") \
+	X(offload_rejected, offload_rejected, "",                              \
+	    "jobs refused because too many were waiting for the pool")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \
@@ -79,6 +84,8 @@
 	    "HTTP connections waiting for a request")                          \
 	X(requests_active, requests_in_flight, "",                             \
 	    "requests being answered")                                         \
+	X(offload_queue, offload_waiting, "", "jobs waiting for the pool")     \
+	X(offload_running, offload_running, "", "jobs that the pool works on") \
 	X(memory_bytes, worker_memory_bytes, "",                               \
 	    "resident memory of the worker")                                   \
 	X(cpu_ms, worker_cpu_seconds, "",                                      \
