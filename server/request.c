@@ -14,6 +14,7 @@
 
 #include "server/conn.h"
 #include "server/ctx.h"
+#include "server/flight.h"
 #include "server/handler.h"
 #include "server/internal.h"
 #include "server/spool.h"
@@ -49,6 +50,7 @@ request_free(struct request *r)
 
 	if (r == NULL)
 		return;
+	flight_end(r);
 	wheel_clear(&r->deadline);
 	if (r->res.kind == CONTENT_SOURCE) {
 		source = r->res.source;

@@ -32,6 +32,8 @@
 struct event_base;
 struct lane_crash;
 struct module_given;
+struct metric_names;
+struct recorder;
 struct server;
 
 /* What a socket speaks, and which routes it sees. */
@@ -62,7 +64,10 @@ struct server_args {
 	int access_log_fd;		/* borrowed, or -1: none */
 	/* Modules that are there already, by name: a test's.  Or NULL. */
 	const struct module_given *modules;
-	/* What killed the worker before this one; or NULL. */
+	struct recorder *recorder;	/* borrowed, or NULL: none */
+	struct metric_names *metrics;	/* borrowed, or NULL: none */
+	/* What killed the worker that this one replaces: borrowed; NULL:
+	 * nothing did. */
 	const struct lane_crash *crash;
 };
 
