@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "server/flight.h"
 #include "server/internal.h"
 #include "server/module.h"
 #include "server/request.h"
@@ -91,6 +92,9 @@ uint64_t
 ctx_enter(struct lane_ctx *c)
 {
 	c->is_running = true;
+	/* A continuation; what the pipeline runs it records itself. */
+	if (c->request != NULL && c->request->phase == PHASE_PENDING)
+		flight_enter(c->request, RECORD_HANDLER);
 	return ctx_now_ns();
 }
 
@@ -119,6 +123,8 @@ ctx_leave(struct lane_ctx *c, uint64_t since_ns)
 	uint64_t held_ms = (ctx_now_ns() - since_ns) / 1000000;
 
 	c->is_running = false;
+	if (c->request != NULL && c->request->phase == PHASE_PENDING)
+		flight_leave(c->request);
 	if (held_ms >= LOOP_STALL_MS)
 		ctx_tell_stall(c, held_ms);
 }
