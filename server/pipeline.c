@@ -187,6 +187,7 @@ pipeline_run(struct request *r)
 		switch (r->phase) {
 		case PHASE_ROUTE:
 			pipeline_route(r);
+			http1_limit_body(r);
 			r->phase = PHASE_BEFORE;
 			break;
 		case PHASE_BEFORE:
