@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "server/conn.h"
+#include "server/flight.h"
 #include "server/http1.h"
 #include "server/internal.h"
 #include "server/memo.h"
@@ -188,6 +189,7 @@ pipeline_run(struct request *r)
 		case PHASE_ROUTE:
 			pipeline_route(r);
 			http1_limit_body(r);
+			flight_enter(r, RECORD_MIDDLEWARE);
 			r->phase = PHASE_BEFORE;
 			break;
 		case PHASE_BEFORE:
@@ -199,13 +201,16 @@ pipeline_run(struct request *r)
 			r->phase = PHASE_HANDLE;
 			break;
 		case PHASE_HANDLE:
+			flight_enter(r, RECORD_HANDLER);
 			pipeline_take(r, pipeline_handle(r));
 			break;
 		case PHASE_AFTER:
+			flight_enter(r, RECORD_RESPONSE);
 			wheel_clear(&r->deadline);
 			pipeline_after(r);
 			r->phase = PHASE_SEND;
 			http1_respond(r);
+			flight_end(r);
 			goto waits;
 		case PHASE_PENDING:
 		case PHASE_SEND:
@@ -213,6 +218,7 @@ pipeline_run(struct request *r)
 		}
 	}
 waits:
+	flight_leave(r);
 	r->is_running = false;
 }
 
