@@ -26,6 +26,7 @@
 
 #include "common/buf.h"
 #include "common/histogram.h"
+#include "common/metric_names.h"
 
 /*
  * X(field, family, labels, help)
@@ -68,7 +69,12 @@
 	X(log_dropped, log_lines_dropped, "",                                  \
 	    "log lines dropped because they could not be written")             \
 	X(memory_errors, memory_errors, "",                                    \
-	    "requests or connections given up for want of memory")
+	    "requests or connections given up for want of memory")             \
+	X(loop_stalls, loop_stalls, "",                                        \
+	    "times that a module held the event loop for 50 ms or more")       \
+	X(offload_jobs, offload_jobs, "", "jobs given to the pool of threads") \
+	X(offload_rejected, offload_rejected, "",                              \
+	    "jobs refused because too many were waiting for the pool")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \
@@ -79,6 +85,8 @@
 	    "HTTP connections waiting for a request")                          \
 	X(requests_active, requests_in_flight, "",                             \
 	    "requests being answered")                                         \
+	X(offload_queue, offload_waiting, "", "jobs waiting for the pool")     \
+	X(offload_running, offload_running, "", "jobs that the pool works on") \
 	X(memory_bytes, worker_memory_bytes, "",                               \
 	    "resident memory of the worker")                                   \
 	X(cpu_ms, worker_cpu_seconds, "",                                      \
@@ -99,6 +107,12 @@ struct stats {
 #define X(field, family, help) struct histogram field;
 	STATS_HISTOGRAMS(X)
 #undef X
+	/* Modules' own, named in a struct metric_names.  Last, because only
+	 * the histograms in use are copied, published and read: beyond
+	 * user_histogram_count there is nothing. */
+	uint64_t user_counter[METRIC_COUNTERS];
+	uint64_t user_histogram_count;
+	struct histogram user_histogram[METRIC_HISTOGRAMS];
 };
 
 enum worker_state {
@@ -139,13 +153,37 @@ struct stats_view {
 	uint64_t lock_repairs;		/* rwlocks re-made after a death */
 	unsigned workers_wanted;
 	bool draining;			/* the whole server is stopping */
-	struct stats total;		/* live workers and retired ones */
 	size_t worker_count;
 	struct stats_worker *workers;	/* owned; by index, then generation */
+	const struct metric_names *names; /* lent for ever; or NULL */
+	struct stats total; /* live workers and retired ones; last: large */
 };
 
 /* Frees what the view owns, not the view. */
 void stats_view_done(struct stats_view *view);
+
+/* How many of modules' histograms are in use; also where a dying worker has
+ * written over its own counts. */
+static inline size_t
+stats_user_histograms(const struct stats *s)
+{
+	return s->user_histogram_count < METRIC_HISTOGRAMS
+	    ? s->user_histogram_count : METRIC_HISTOGRAMS;
+}
+
+/* How much of `s` there is to copy. */
+static inline size_t
+stats_bytes(const struct stats *s)
+{
+	return offsetof(struct stats, user_histogram) +
+	    stats_user_histograms(s) * sizeof(s->user_histogram[0]);
+}
+
+/* to = from; what lies beyond stays as it is. */
+void stats_copy(struct stats *to, const struct stats *from);
+
+/* No counts at all. */
+void stats_clear(struct stats *s);
 
 /* into += from: counters, gauges and histograms alike. */
 void stats_merge(struct stats *into, const struct stats *from);

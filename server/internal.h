@@ -21,6 +21,7 @@ struct access_log;
 struct conn;
 struct head_store;
 struct memo;
+struct offload;
 struct peers;
 
 /* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
@@ -36,6 +37,8 @@ struct server {
 	struct stats *stats;		/* borrowed */
 	const struct server_ops *ops;	/* borrowed */
 	unsigned worker;
+	struct recorder *recorder;	/* borrowed; NULL: none */
+	struct metric_names *metrics;	/* borrowed; NULL: none */
 
 	/* One of each, used by one connection at a time. */
 	char *scratch;			/* where every read goes */
@@ -60,6 +63,7 @@ struct server {
 	struct service *service[SERVICE_KIND_COUNT];	/* NULL for raw TCP */
 	struct access_log *log;		/* NULL: none */
 	struct peers *peers;		/* NULL: no limit per address */
+	struct offload *offload;	/* NULL: offload_threads is 0 */
 
 	struct conn *queued;		/* looked at when the turn ends */
 	bool is_in_turn;		/* scratch and batch are in use */

@@ -8,7 +8,7 @@
  *
  * Fair: each client (a context, a database) has a line of its own, and the
  * threads take one job of each line in turn.  Bounded: at `queue_max` jobs that
- * wait, the next is refused.
+ * wait, or at half of that in one line, the next is refused.
  *
  *	struct hash { struct offload_job job; ... };
  *
@@ -37,6 +37,7 @@ struct offload_job;
 struct offload_line {
 	struct offload_job *first, **last;
 	struct offload_line *next, **prev; /* of those with jobs */
+	size_t waiting;
 	unsigned running;
 	unsigned running_max; /* jobs of this line at once; 0: any number */
 };
@@ -65,6 +66,12 @@ struct offload *offload_new(struct event_base *base, unsigned threads,
  * has been for everything that ran. */
 void offload_free(struct offload *o);
 
+/* Has fn(arg) called on the loop before the first done() of a turn. */
+void offload_on_wake(struct offload *o, void (*fn)(void *arg), void *arg);
+
+/* Writes the gauges, which move without the loop, to the statistics. */
+void offload_measure(struct offload *o);
+
 /* Returns 0; -EAGAIN: the queue is full; -ENOMEM: no thread can be made. */
 int offload_submit(struct offload *o, struct offload_line *line,
     struct offload_job *job) __attribute__((warn_unused_result));
@@ -74,7 +81,8 @@ int offload_submit(struct offload *o, struct offload_line *line,
 bool offload_cancel(struct offload *o, struct offload_job *job);
 
 /* Wakes the loop from any thread: fn(arg) is called there, once.  For
- * lane_post().  node: the caller's, until fn is called. */
+ * lane_post().  post: the caller's, until fn is called; the pool must not be
+ * freed meanwhile. */
 struct offload_post {
 	struct offload_post *next;
 	void (*fn)(struct offload_post *post);

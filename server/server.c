@@ -20,11 +20,14 @@
 #include "server/http1.h"
 #include "server/internal.h"
 #include "server/memo.h"
+#include "server/offload.h"
 #include "server/peers.h"
 #include "server/pipeline.h"
 
 /* Chunks of arenas kept for the next requests, per worker. */
 #define ARENA_SPARE_MAX 64
+/* Jobs that may wait for a thread. */
+#define OFFLOAD_QUEUE_MAX 1024
 
 static void
 server_render_date(struct server *srv)
@@ -86,6 +89,28 @@ server_init_buffers(struct server *srv, struct error *err)
 	return 0;
 }
 
+static void
+server_on_offload(void *arg)
+{
+	server_wake(arg);
+}
+
+/* offload_threads 0: none, and what needs one says so. */
+static int
+server_init_offload(struct server *srv, struct error *err)
+{
+	int threads = srv->config->offload_threads;
+
+	if (threads == 0)
+		return 0;
+	srv->offload = offload_new(srv->base, (unsigned)threads,
+	    OFFLOAD_QUEUE_MAX, srv->stats, err);
+	if (srv->offload == NULL)
+		return -1;
+	offload_on_wake(srv->offload, server_on_offload, srv);
+	return 0;
+}
+
 static int
 server_init_limits(struct server *srv, const struct server_args *args,
     struct error *err)
@@ -121,6 +146,8 @@ server_new(const struct server_args *args, struct error *err)
 	srv->stats = args->stats;
 	srv->ops = args->ops;
 	srv->worker = args->worker;
+	srv->recorder = args->recorder;
+	srv->metrics = args->metrics;
 	clock_init(&srv->clock);
 	srv->date_block_s = -1;
 	server_render_date(srv);
@@ -132,6 +159,7 @@ server_new(const struct server_args *args, struct error *err)
 	arena_cache_init(&srv->arenas, ARENA_SPARE_MAX);
 	if (server_init_buffers(srv, err) == -1 ||
 	    server_init_limits(srv, args, err) == -1 ||
+	    server_init_offload(srv, err) == -1 ||
 	    server_init_services(srv, err) == -1) {
 		server_free(srv);
 		return NULL;
@@ -156,6 +184,8 @@ server_free(struct server *srv)
 	wheel_each(&srv->conn_timers, close_conn, srv);
 	server_turn(srv);
 	assert(srv->conn_count == 0);
+	/* What a thread works on ends before anything that it may use. */
+	offload_free(srv->offload);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
 	access_log_free(srv->log);
@@ -220,6 +250,8 @@ server_tick(struct server *srv)
 	    pipeline_on_deadline, srv);
 	wheel_advance(&srv->conn_timers, srv->clock.mono_ms,
 	    conn_on_deadline, srv);
+	if (srv->offload != NULL)
+		offload_measure(srv->offload);
 	if (srv->log != NULL)
 		access_log_flush(srv->log);
 }
