@@ -34,7 +34,9 @@ lane_init_state(struct lane_init *in, void *state)
 struct lane_value
 lane_config(struct lane_init *in, const char *key)
 {
-	return in->args != NULL ? args_get(in->args, key) : lane_null();
+	if (in->args == NULL)
+		return (struct lane_value){.kind = LANE_NULL};
+	return args_get(in->args, key);
 }
 
 int64_t

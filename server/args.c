@@ -35,5 +35,5 @@ args_from_node(struct arena *a, const struct args_source *source)
 struct lane_value
 args_get(const struct args *args, const char *name)
 {
-	return lane_null();
+	return (struct lane_value){.kind = LANE_NULL};
 }
