@@ -37,6 +37,8 @@ struct server {
 	struct stats *stats;		/* borrowed */
 	const struct server_ops *ops;	/* borrowed */
 	unsigned worker;
+	struct recorder *recorder;	/* borrowed; NULL: none */
+	struct metric_names *metrics;	/* borrowed; NULL: none */
 
 	/* One of each, used by one connection at a time. */
 	char *scratch;			/* where every read goes */

@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "server/conn.h"
+#include "server/flight.h"
 #include "server/http1.h"
 #include "server/internal.h"
 #include "server/memo.h"
@@ -187,6 +188,7 @@ pipeline_run(struct request *r)
 		switch (r->phase) {
 		case PHASE_ROUTE:
 			pipeline_route(r);
+			flight_enter(r, RECORD_MIDDLEWARE);
 			r->phase = PHASE_BEFORE;
 			break;
 		case PHASE_BEFORE:
@@ -198,13 +200,16 @@ pipeline_run(struct request *r)
 			r->phase = PHASE_HANDLE;
 			break;
 		case PHASE_HANDLE:
+			flight_enter(r, RECORD_HANDLER);
 			pipeline_take(r, pipeline_handle(r));
 			break;
 		case PHASE_AFTER:
+			flight_enter(r, RECORD_RESPONSE);
 			wheel_clear(&r->deadline);
 			pipeline_after(r);
 			r->phase = PHASE_SEND;
 			http1_respond(r);
+			flight_end(r);
 			goto waits;
 		case PHASE_PENDING:
 		case PHASE_SEND:
@@ -212,6 +217,7 @@ pipeline_run(struct request *r)
 		}
 	}
 waits:
+	flight_leave(r);
 	r->is_running = false;
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "server/conn.h"
+#include "server/flight.h"
 #include "server/handler.h"
 #include "server/internal.h"
 #include "server/spool.h"
@@ -48,6 +49,7 @@ request_free(struct request *r)
 
 	if (r == NULL)
 		return;
+	flight_end(r);
 	wheel_clear(&r->deadline);
 	if (r->res.kind == CONTENT_SOURCE) {
 		source = r->res.source;

@@ -146,6 +146,8 @@ server_new(const struct server_args *args, struct error *err)
 	srv->stats = args->stats;
 	srv->ops = args->ops;
 	srv->worker = args->worker;
+	srv->recorder = args->recorder;
+	srv->metrics = args->metrics;
 	clock_init(&srv->clock);
 	srv->date_block_s = -1;
 	server_render_date(srv);

@@ -30,6 +30,9 @@
 #include "config/config.h"
 
 struct event_base;
+struct lane_crash;
+struct metric_names;
+struct recorder;
 struct server;
 
 /* What a socket speaks, and which routes it sees. */
@@ -58,6 +61,11 @@ struct server_args {
 	unsigned worker;		/* the number, for logs and ids */
 	size_t connections_max;		/* resolved limits.connections */
 	int access_log_fd;		/* borrowed, or -1: none */
+	struct recorder *recorder;	/* borrowed, or NULL: none */
+	struct metric_names *metrics;	/* borrowed, or NULL: none */
+	/* What killed the worker that this one replaces: borrowed; NULL:
+	 * nothing did. */
+	const struct lane_crash *crash;
 };
 
 /* Returns NULL on a bad route table, pattern, or want of memory. */
