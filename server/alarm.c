@@ -193,7 +193,7 @@ alarms_new(struct event_base *base, struct error *err)
 		return NULL;
 	}
 	if (event_assign(&a->readable, base, a->fd, EV_READ | EV_PERSIST,
-	    alarms_on_readable, a) == -1 ||
+		alarms_on_readable, a) == -1 ||
 	    event_add(&a->readable, NULL) == -1) {
 		error_nomem(err, "timers");
 		alarms_free(a);

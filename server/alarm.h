@@ -27,9 +27,9 @@ struct event_base;
 
 /* Embedded; all zero but for fn is one that isn't set. */
 struct alarm {
-	struct alarm *child;		/* first of those that are later */
-	struct alarm *next, **prev;	/* siblings; prev NULL: not set */
-	uint64_t due_ns;		/* CLOCK_MONOTONIC */
+	struct alarm *child; /* first of those that are later */
+	struct alarm *next, **prev; /* siblings; prev NULL: not set */
+	uint64_t due_ns; /* CLOCK_MONOTONIC */
 	void (*fn)(struct alarm *alarm);
 };
 

@@ -145,8 +145,11 @@ print_chain(const struct config_middlewares *list, bool *is_first,
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
-		buf_printf(out, "%s%s", *is_first ? "" : ", ",
-		    config_middleware_name(list->item[i].kind));
+		struct str name = list->item[i].kind == MIDDLEWARE_MODULE ?
+		    list->item[i].module_middleware :
+		    str_of(config_middleware_name(list->item[i].kind));
+
+		buf_printf(out, "%s%.*s", *is_first ? "" : ", ", STR_FMT(name));
 		*is_first = false;
 	}
 }
@@ -203,7 +206,9 @@ print_routes(const struct config_routes *routes,
 		    STR_FMT(cfg->path));
 		print_pad(start, width, out);
 		start = out->len;
-		buf_add(out, str_of(config_handler_name(cfg->handler)));
+		buf_add(out, cfg->handler == HANDLER_MODULE ?
+		    cfg->module_handler :
+		    str_of(config_handler_name(cfg->handler)));
 		print_pad(start, 10, out);
 		if (global != NULL)
 			print_chain(global, &is_first, out);

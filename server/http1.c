@@ -78,13 +78,8 @@ http1_start(struct conn *c, struct head *head,
 	srv->stats->requests_active++;
 	body_reader_init(&r->reader, head->framing, head->content_length,
 	    srv->config->limits.body_bytes);
-	if (refusal != NULL) {
+	if (refusal != NULL)
 		r->refusal = *refusal;
-	} else if (head->framing == BODY_LENGTH &&
-	    head->content_length > srv->config->limits.body_bytes) {
-		r->refusal = (struct head_refusal){413, "content is too large"};
-		c->is_closing = c->is_lingering = true;
-	}
 	pipeline_run(r);
 	http1_follow(c);
 	return true;
@@ -205,10 +200,25 @@ http1_send_continue(struct request *r)
 	    out_refer(&r->srv->out, line, false);
 }
 
+void
+http1_limit_body(struct request *r)
+{
+	if (body_is_done(&r->reader) || r->refusal.status != 0)
+		return;
+	if (r->route != NULL)
+		r->reader.max = r->route->body_bytes;
+	if (r->head->framing == BODY_LENGTH &&
+	    r->head->content_length > r->reader.max) {
+		r->refusal = (struct head_refusal){413, "content is too large"};
+		r->conn->is_closing = r->conn->is_lingering = true;
+	}
+}
+
 bool
 http1_want_body(struct request *r)
 {
-	if (body_is_done(&r->reader) || r->body.is_whole || r->route == NULL)
+	if (body_is_done(&r->reader) || r->body.is_whole || r->route == NULL ||
+	    r->refusal.status != 0)
 		return true;
 	switch (r->route->body) {
 	case HANDLER_BODY_IGNORE:

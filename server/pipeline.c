@@ -188,6 +188,7 @@ pipeline_run(struct request *r)
 		switch (r->phase) {
 		case PHASE_ROUTE:
 			pipeline_route(r);
+			http1_limit_body(r);
 			flight_enter(r, RECORD_MIDDLEWARE);
 			r->phase = PHASE_BEFORE;
 			break;

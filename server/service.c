@@ -75,6 +75,8 @@ service_add_route(struct service *svc, struct server *srv,
 
 	route->config = cfg;
 	route->handler = h;
+	route->body_bytes = cfg->body_bytes != CONFIG_AUTO ?
+	    (uint64_t)cfg->body_bytes : srv->config->limits.body_bytes;
 	if (h->setup != NULL && h->setup(cfg, srv, &route->state, err) == -1)
 		return error_wrap(err, "handler %s", h->name);
 	if (h->body != NULL)
@@ -140,14 +142,18 @@ service_free(struct service *svc)
 	free(svc);
 }
 
+#define ADMIN_ROUTE(is_path, is_handler)                                       \
+	{.path = STR_INIT(is_path), .handler = (is_handler),                   \
+	    .body_bytes = CONFIG_AUTO}
+
 const struct config_routes *
 service_admin_routes(void)
 {
 	static struct config_route route[] = {
-		{.path = STR_INIT("/health"), .handler = HANDLER_HEALTH},
-		{.path = STR_INIT("/ready"), .handler = HANDLER_READY},
-		{.path = STR_INIT("/metrics"), .handler = HANDLER_METRICS},
-		{.path = STR_INIT("/stats"), .handler = HANDLER_STATS},
+		ADMIN_ROUTE("/health", HANDLER_HEALTH),
+		ADMIN_ROUTE("/ready", HANDLER_READY),
+		ADMIN_ROUTE("/metrics", HANDLER_METRICS),
+		ADMIN_ROUTE("/stats", HANDLER_STATS),
 	};
 	static const struct config_routes routes = {
 		route, sizeof(route) / sizeof(route[0])

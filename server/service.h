@@ -37,6 +37,7 @@ struct service_route {
 	const struct handler *handler;
 	void *state;			/* the handler's */
 	enum handler_body body;
+	uint64_t body_bytes; /* how much content it takes */
 	struct chain chain;
 };
 

@@ -80,21 +80,21 @@ bench_run(struct bench *b, unsigned outstanding)
 int
 main(int argc, char **argv)
 {
-	static const unsigned outstanding[] = {1, 4, 16, 64, OUTSTANDING_MAX};
+	enum { COUNTS = 5 };
+	static const unsigned outstanding[COUNTS] = {1, 4, 16, 64, 256};
 	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 4;
 	static struct bench b;
 	struct stats stats = {0};
 	struct error err;
 
 	b.base = event_base_new();
-	b.pool = offload_new(b.base, threads, 2 * OUTSTANDING_MAX, &stats,
-	    &err);
+	b.pool =
+	    offload_new(b.base, threads, 2 * OUTSTANDING_MAX, &stats, &err);
 	if (b.pool == NULL) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
-	for (size_t i = 0; i < sizeof(outstanding) / sizeof(outstanding[0]);
-	     i++)
+	for (size_t i = 0; i < COUNTS; i++)
 		bench_run(&b, outstanding[i]);
 	offload_free(b.pool);
 	event_base_free(b.base);

@@ -104,8 +104,8 @@ test_rings_once_in_order_and_never_early(void **state)
 	fixture_run(&fx, N);
 	for (unsigned i = 0; i < N; i++) {
 		assert_int_equal(item[i].rung, 1);
-		assert_true(item[i].rung_ns - item[i].set_ns >=
-		    after[i] * 1000000);
+		assert_true(
+		    item[i].rung_ns - item[i].set_ns >= after[i] * 1000000);
 		assert_false(alarm_is_set(&item[i].alarm));
 	}
 	fixture_close(&fx);
@@ -199,11 +199,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rings_once_in_order_and_never_early),
-		cmocka_unit_test(test_cleared_ones_stay_silent),
-		cmocka_unit_test(test_may_be_set_and_cleared_from_inside),
-		cmocka_unit_test(test_one_turn_rings_all_that_are_due),
-		cmocka_unit_test(test_setting_it_anew_moves_it),
+	    cmocka_unit_test(test_rings_once_in_order_and_never_early),
+	    cmocka_unit_test(test_cleared_ones_stay_silent),
+	    cmocka_unit_test(test_may_be_set_and_cleared_from_inside),
+	    cmocka_unit_test(test_one_turn_rings_all_that_are_due),
+	    cmocka_unit_test(test_setting_it_anew_moves_it),
 	};
 
 	return UNIT_RUN(tests);
