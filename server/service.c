@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "server/internal.h"
+#include "server/module.h"
 
 static void
 chain_done(struct chain *chain)
@@ -59,6 +60,20 @@ chain_init(struct chain *chain, struct server *srv,
 	return 0;
 }
 
+unsigned
+route_methods(const struct server *srv, const struct config_route *cfg)
+{
+	const struct module_route *route = NULL;
+
+	if (cfg->methods != 0)
+		return cfg->methods;
+	if (cfg->handler == HANDLER_MODULE && srv->modules != NULL)
+		route = module_find_route(srv->modules, cfg->module_handler,
+		    NULL);
+	return route != NULL ? route->methods
+	    : handler_table[cfg->handler]->methods;
+}
+
 static int
 service_add_route(struct service *svc, struct server *srv,
     const struct config_route *cfg, struct error *err)
@@ -68,7 +83,7 @@ service_add_route(struct service *svc, struct server *srv,
 	struct route_spec spec = {
 		.pattern = cfg->path,
 		.host = cfg->host,
-		.methods = cfg->methods != 0 ? cfg->methods : h->methods,
+		.methods = route_methods(srv, cfg),
 		.target = route,
 	};
 	void *other;

@@ -57,6 +57,10 @@ struct service *service_new(struct server *srv,
     struct error *err) __attribute__((warn_unused_result));
 void service_free(struct service *svc);
 
+/* What a route answers to: as configured, or what its handler says. */
+unsigned route_methods(const struct server *srv,
+    const struct config_route *cfg);
+
 /* The routes that the admin address has by itself: lent for ever. */
 const struct config_routes *service_admin_routes(void);
 
