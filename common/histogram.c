@@ -58,6 +58,8 @@ histogram_add(struct histogram *h, uint64_t us, uint32_t n)
 void
 histogram_merge(struct histogram *into, const struct histogram *from)
 {
+	if (from->count == 0)
+		return;
 	into->count += from->count;
 	into->sum_us += from->sum_us;
 	if (from->max_us > into->max_us)

@@ -10,6 +10,7 @@
 #include "common/stats.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 const char *
 worker_state_name(enum worker_state state)
@@ -38,6 +39,37 @@ stats_view_done(struct stats_view *view)
 }
 
 void
+stats_copy(struct stats *to, const struct stats *from)
+{
+	memcpy(to, from, stats_bytes(from));
+}
+
+void
+stats_clear(struct stats *s)
+{
+	memset(s, 0, offsetof(struct stats, user_histogram));
+}
+
+static void
+stats_merge_user(struct stats *into, const struct stats *from)
+{
+	size_t known = stats_user_histograms(into);
+	size_t count = stats_user_histograms(from);
+
+	for (unsigned i = 0; i < METRIC_COUNTERS; i++)
+		into->user_counter[i] += from->user_counter[i];
+	for (size_t i = 0; i < count; i++) {
+		if (i < known)
+			histogram_merge(&into->user_histogram[i],
+			    &from->user_histogram[i]);
+		else
+			into->user_histogram[i] = from->user_histogram[i];
+	}
+	if (count > known)
+		into->user_histogram_count = count;
+}
+
+void
 stats_retire(struct stats *into, const struct stats *from)
 {
 #define X(field, family, labels, help) into->field += from->field;
@@ -46,6 +78,7 @@ stats_retire(struct stats *into, const struct stats *from)
 #define X(field, family, help) histogram_merge(&into->field, &from->field);
 	STATS_HISTOGRAMS(X)
 #undef X
+	stats_merge_user(into, from);
 }
 
 void

@@ -26,6 +26,7 @@
 
 #include "common/buf.h"
 #include "common/histogram.h"
+#include "common/metric_names.h"
 
 /*
  * X(field, family, labels, help)
@@ -106,6 +107,12 @@ struct stats {
 #define X(field, family, help) struct histogram field;
 	STATS_HISTOGRAMS(X)
 #undef X
+	/* Modules' own, named in a struct metric_names.  Last, because only
+	 * the histograms in use are copied, published and read: beyond
+	 * user_histogram_count there is nothing. */
+	uint64_t user_counter[METRIC_COUNTERS];
+	uint64_t user_histogram_count;
+	struct histogram user_histogram[METRIC_HISTOGRAMS];
 };
 
 enum worker_state {
@@ -146,13 +153,37 @@ struct stats_view {
 	uint64_t lock_repairs;		/* rwlocks re-made after a death */
 	unsigned workers_wanted;
 	bool draining;			/* the whole server is stopping */
-	struct stats total;		/* live workers and retired ones */
 	size_t worker_count;
 	struct stats_worker *workers;	/* owned; by index, then generation */
+	const struct metric_names *names; /* lent for ever; or NULL */
+	struct stats total; /* live workers and retired ones; last: large */
 };
 
 /* Frees what the view owns, not the view. */
 void stats_view_done(struct stats_view *view);
+
+/* How many of modules' histograms are in use; also where a dying worker has
+ * written over its own counts. */
+static inline size_t
+stats_user_histograms(const struct stats *s)
+{
+	return s->user_histogram_count < METRIC_HISTOGRAMS
+	    ? s->user_histogram_count : METRIC_HISTOGRAMS;
+}
+
+/* How much of `s` there is to copy. */
+static inline size_t
+stats_bytes(const struct stats *s)
+{
+	return offsetof(struct stats, user_histogram) +
+	    stats_user_histograms(s) * sizeof(s->user_histogram[0]);
+}
+
+/* to = from; what lies beyond stays as it is. */
+void stats_copy(struct stats *to, const struct stats *from);
+
+/* No counts at all. */
+void stats_clear(struct stats *s);
 
 /* into += from: counters, gauges and histograms alike. */
 void stats_merge(struct stats *into, const struct stats *from);

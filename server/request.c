@@ -13,6 +13,8 @@
 #include <stddef.h>
 
 #include "server/conn.h"
+#include "server/ctx.h"
+#include "server/flight.h"
 #include "server/handler.h"
 #include "server/internal.h"
 #include "server/spool.h"
@@ -48,6 +50,7 @@ request_free(struct request *r)
 
 	if (r == NULL)
 		return;
+	flight_end(r);
 	wheel_clear(&r->deadline);
 	if (r->res.kind == CONTENT_SOURCE) {
 		source = r->res.source;
@@ -55,8 +58,10 @@ request_free(struct request *r)
 		if (source->stop != NULL)
 			source->stop(source);
 	}
-	spool_free(r->spool);
-	arena_done(&r->arena);
+	if (r->ctx == NULL || !ctx_end(r->ctx)) {
+		spool_free(r->spool);
+		arena_done(&r->arena);
+	}
 	pool_put(&r->srv->requests, r);
 }
 

@@ -43,6 +43,7 @@ region_layout(void)
 	const uint64_t sizes[] = {
 	    str_hash(str_of(names)),
 	    sizeof(struct shared_region),
+	    offsetof(struct shared_region, names),
 	    offsetof(struct shared_region, locks),
 	    offsetof(struct shared_region, head_index),
 	    offsetof(struct shared_region, head),
@@ -57,7 +58,9 @@ region_layout(void)
 	    sizeof(struct shared_worker),
 	    sizeof(struct shared_slot),
 	    offsetof(struct shared_slot, copy),
+	    sizeof(struct metric_names),
 	    sizeof(struct stats),
+	    offsetof(struct stats, user_counter),
 	    sizeof(struct histogram),
 	};
 
@@ -133,6 +136,12 @@ shared_free(struct shared *sh)
 	free(sh);
 }
 
+struct metric_names *
+shared_metric_names(struct shared *sh)
+{
+	return &sh->map->names;
+}
+
 int
 shared_fd(const struct shared *sh)
 {
@@ -149,7 +158,7 @@ head_write(struct shared *sh)
 	    !atomic_load_explicit(&map->head_index, memory_order_relaxed);
 
 	sh->head.lock_repairs = sh->repair_count;
-	map->head[next] = sh->head;
+	shared_head_copy(&map->head[next], &sh->head);
 	atomic_store_explicit(&map->head_index, next, memory_order_release);
 	sh->head_pending = false;
 	for (unsigned i = 0; i < SHARED_SLOTS; i++) {
@@ -198,7 +207,7 @@ slot_clear(struct shared_slot *slot)
 	uint32_t index =
 	    atomic_load_explicit(&slot->index, memory_order_relaxed);
 
-	memset(&slot->copy[index], 0, sizeof(slot->copy[index]));
+	stats_clear(&slot->copy[index]);
 	atomic_store_explicit(&slot->heartbeat_ms, 0, memory_order_relaxed);
 }
 
@@ -339,14 +348,13 @@ shared_beat(struct shared *sh, uint64_t mono_ms)
 
 /* In two halves, so that the chaos test can die between them. */
 static void
-stats_copy(struct stats *to, const struct stats *from)
+slot_copy(struct stats *to, const struct stats *from)
 {
-	const size_t half = sizeof(*to) / 2;
+	const size_t bytes = stats_bytes(from), half = bytes / 2;
 
 	memcpy(to, from, half);
 	SHARED_CRASH_POINT(COPYING);
-	memcpy((char *)to + half, (const char *)from + half,
-	    sizeof(*to) - half);
+	memcpy((char *)to + half, (const char *)from + half, bytes - half);
 }
 
 bool
@@ -359,7 +367,7 @@ shared_publish(struct shared *sh, const struct stats *s)
 	if (!shared_lock_enter(&sh->map->locks, id, id, SHARED_WRITE))
 		return false;
 	next = !atomic_load_explicit(&slot->index, memory_order_relaxed);
-	stats_copy(&slot->copy[next], s);
+	slot_copy(&slot->copy[next], s);
 	SHARED_CRASH_POINT(COPIED);
 	/* Last: whoever dies before this line has published nothing. */
 	atomic_store_explicit(&slot->index, next, memory_order_release);

@@ -60,6 +60,9 @@ void shared_free(struct shared *sh);
 /* The memfd, lent: for an upgraded binary to inherit. */
 int shared_fd(const struct shared *sh);
 
+/* Where modules name their metrics; lent as long as the mapping. */
+struct metric_names *shared_metric_names(struct shared *sh);
+
 /* What the supervisor tells of one worker. */
 struct shared_worker {
 	unsigned index, generation;

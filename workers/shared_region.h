@@ -10,6 +10,7 @@
  * and its slot becomes free: no reader can see it in both, or in neither.
  *
  *	magic, version, layout, bytes
+ *	names     modules' metrics; without a lock, because it only grows
  *	locks     an intent per process; header's lock, each slot's lock
  *	header    index -> [ copy A | copy B ]
  *	slot 0    heartbeat, index -> [ copy A | copy B ]
@@ -21,11 +22,13 @@
 #ifndef CORELANE_WORKERS_SHARED_REGION_H
 #define CORELANE_WORKERS_SHARED_REGION_H
 
+#include <string.h>
+
 #include "workers/shared.h"
 #include "workers/shared_lock.h"
 
 #define SHARED_MAGIC 0x656e616c65726f63u /* "corelane", little end first */
-#define SHARED_VERSION 1u
+#define SHARED_VERSION 2u
 
 /* How often a busy lock is tried: longer than a publish takes (some 2 us). */
 #define SHARED_TRIES 100
@@ -35,10 +38,17 @@
 struct shared_head {
 	struct shared_header header;
 	uint64_t lock_repairs;
-	struct stats retired;
 	struct shared_worker worker[SHARED_SLOTS];
 	uint64_t life[SHARED_SLOTS];
+	struct stats retired; /* last: copied by shared_head_copy() */
 };
+
+static inline void
+shared_head_copy(struct shared_head *to, const struct shared_head *from)
+{
+	memcpy(to, from, offsetof(struct shared_head, retired));
+	stats_copy(&to->retired, &from->retired);
+}
 
 struct shared_slot {
 	_Alignas(SHARED_CACHE_LINE) _Atomic uint64_t heartbeat_ms;
@@ -52,6 +62,7 @@ struct shared_region {
 	uint32_t slots;
 	uint64_t layout; /* hash of sizes, offsets and names of fields */
 	uint64_t bytes;
+	struct metric_names names;
 	struct shared_locks locks;
 	_Alignas(SHARED_CACHE_LINE) _Atomic uint32_t head_index;
 	struct shared_head head[2];

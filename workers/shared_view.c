@@ -15,6 +15,7 @@
  * supervisor; the loop's thread.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "workers/shared_region.h"
@@ -52,7 +53,7 @@ seen_refresh_slot(struct shared *sh, unsigned slot)
 	if (!lock_enter_read(sh, slot + 1))
 		return 0;
 	index = atomic_load_explicit(&s->index, memory_order_acquire);
-	seen->stats = s->copy[index];
+	stats_copy(&seen->stats, &s->copy[index]);
 	seen->life = sh->seen_head.life[slot];
 	shared_lock_leave(&sh->map->locks, sh->process, slot + 1);
 	return 0;
@@ -79,14 +80,14 @@ seen_refresh(struct shared *sh)
 
 	/* The supervisor reads its own books: only it writes the header. */
 	if (sh->process == 0) {
-		sh->seen_head = sh->head;
+		shared_head_copy(&sh->seen_head, &sh->head);
 		sh->has_seen = true;
 		return seen_refresh_slots(sh);
 	}
 	if (!lock_enter_read(sh, SHARED_LOCK_HEAD))
 		return 0;
 	index = atomic_load_explicit(&map->head_index, memory_order_acquire);
-	sh->seen_head = map->head[index];
+	shared_head_copy(&sh->seen_head, &map->head[index]);
 	sh->has_seen = true;
 	rc = seen_refresh_slots(sh);
 	shared_lock_leave(&sh->map->locks, sh->process, SHARED_LOCK_HEAD);
@@ -99,23 +100,22 @@ view_fill_header(const struct shared_head *head, uint64_t now_ms,
 {
 	const struct shared_header *h = &head->header;
 
-	*view = (struct stats_view){
-	    .supervisor_pid = h->supervisor_pid,
-	    .generation = h->generation,
-	    .started_real_ms = h->started_real_ms,
-	    .uptime_ms =
-		now_ms > h->started_mono_ms ? now_ms - h->started_mono_ms : 0,
-	    .reloads = h->reloads,
-	    .reloads_failed = h->reloads_failed,
-	    .reload_real_ms = h->reload_real_ms,
-	    .reload_ok = h->reload_ok,
-	    .crashes = h->crashes,
-	    .stalls = h->stalls,
-	    .lock_repairs = head->lock_repairs,
-	    .workers_wanted = h->workers_wanted,
-	    .draining = h->draining,
-	    .total = head->retired,
-	};
+	memset(view, 0, offsetof(struct stats_view, total));
+	view->supervisor_pid = h->supervisor_pid;
+	view->generation = h->generation;
+	view->started_real_ms = h->started_real_ms;
+	if (now_ms > h->started_mono_ms)
+		view->uptime_ms = now_ms - h->started_mono_ms;
+	view->reloads = h->reloads;
+	view->reloads_failed = h->reloads_failed;
+	view->reload_real_ms = h->reload_real_ms;
+	view->reload_ok = h->reload_ok;
+	view->crashes = h->crashes;
+	view->stalls = h->stalls;
+	view->lock_repairs = head->lock_repairs;
+	view->workers_wanted = h->workers_wanted;
+	view->draining = h->draining;
+	stats_copy(&view->total, &head->retired);
 }
 
 static void
@@ -126,19 +126,17 @@ view_fill_worker(const struct shared *sh, unsigned slot, uint64_t now_ms,
 	const struct shared_seen *seen = sh->seen[slot];
 	uint64_t beat_ms = shared_heartbeat_ms(sh, (int)slot);
 
-	*row = (struct stats_worker){
-	    .index = w->index,
-	    .generation = w->generation,
-	    .pid = w->pid,
-	    .state = w->state,
-	    .cpu = w->cpu,
-	    .started_real_ms = w->started_real_ms,
-	    .restarts = w->restarts,
-	};
+	row->index = w->index;
+	row->generation = w->generation;
+	row->pid = w->pid;
+	row->state = w->state;
+	row->cpu = w->cpu;
+	row->started_real_ms = w->started_real_ms;
+	row->restarts = w->restarts;
 	if (beat_ms > 0 && now_ms > beat_ms)
 		row->heartbeat_age_ms = now_ms - beat_ms;
 	if (seen != NULL && seen->life == sh->seen_head.life[slot])
-		row->stats = seen->stats;
+		stats_copy(&row->stats, &seen->stats);
 }
 
 /* Fills `slots` with those in use, by index, then generation. */
@@ -180,7 +178,7 @@ shared_view(struct shared *sh, struct stats_view *ret_view)
 	if (seen_refresh(sh) == -1 || !sh->has_seen)
 		return -1;
 	n = view_sort_slots(&sh->seen_head, slots);
-	/* One at least: calloc(0) may be NULL. */
+	/* Zeroed; one at least, because calloc(0) may be NULL. */
 	rows = calloc(n > 0 ? n : 1, sizeof(*rows));
 	if (rows == NULL)
 		return -1;
@@ -189,6 +187,7 @@ shared_view(struct shared *sh, struct stats_view *ret_view)
 		view_fill_worker(sh, slots[i], now_ms, &rows[i]);
 		stats_merge(&ret_view->total, &rows[i].stats);
 	}
+	ret_view->names = &sh->map->names;
 	ret_view->worker_count = n;
 	ret_view->workers = rows;
 	return 0;

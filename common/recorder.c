@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing the flight recorder: see recorder.h.
+ *
+ * Owns nothing: the memory is shared, and given.
+ * Invariant: `current` names a record that is whole.
+ * Here: records.  Not here: reading them (workers/autopsy.c).
+ * Context: the loop's thread, and pool threads for records of their own.
+ */
+#include "common/recorder.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char *const phase_names[RECORD_PHASE_COUNT] = {
+    [RECORD_IDLE] = "idle",
+    [RECORD_START] = "start",
+    [RECORD_MIDDLEWARE] = "middleware",
+    [RECORD_HANDLER] = "handler",
+    [RECORD_RESPONSE] = "response",
+    [RECORD_WAITING] = "waiting",
+    [RECORD_OFFLOAD] = "offload",
+    [RECORD_TASK] = "task",
+};
+
+const char *
+record_phase_name(enum record_phase phase)
+{
+	return phase < RECORD_PHASE_COUNT ? phase_names[phase] : "?";
+}
+
+static uint8_t
+note_copy(char *to, size_t size, struct str s)
+{
+	size_t n = s.len < size ? s.len : size;
+
+	if (n > 0)
+		memcpy(to, s.p, n);
+	return (uint8_t)n;
+}
+
+/* "GET /users/7", or what fits of it. */
+static uint8_t
+note_copy_line(char *to, const struct recorder_what *what)
+{
+	const size_t size = RECORDER_LINE_BYTES;
+	size_t n = note_copy(to, size, what->method);
+
+	if (n > 0 && n < size && what->target.len > 0)
+		to[n++] = ' ';
+	return (uint8_t)(n + note_copy(to + n, size - n, what->target));
+}
+
+void
+recorder_note_fill(struct recorder_note *note, const struct recorder_what *what)
+{
+	note->line_len = note_copy_line(note->line, what);
+	note->id_len = note_copy(note->id, sizeof(note->id), what->id);
+	note->route_len =
+	    note_copy(note->route, sizeof(note->route), what->route);
+	note->handler_len =
+	    note_copy(note->handler, sizeof(note->handler), what->handler);
+}
+
+/* The first that is free, else the one after the last: the oldest, mostly. */
+static uint32_t
+recorder_choose(const struct recorder *rec)
+{
+	const uint32_t all = (1u << RECORDER_LOOP_RECORDS) - 1;
+	uint32_t busy = atomic_load_explicit(&rec->busy, memory_order_relaxed);
+
+	if (busy != all)
+		return (uint32_t)__builtin_ctz(~busy);
+	return (rec->at + 1) % RECORDER_LOOP_RECORDS;
+}
+
+uint64_t
+recorder_begin(
+    struct recorder *rec, const struct recorder_what *what, uint64_t now_ns)
+{
+	uint32_t i = recorder_choose(rec);
+	struct recorder_record *record = &rec->loop[i];
+	uint32_t busy = atomic_load_explicit(&rec->busy, memory_order_relaxed);
+
+	rec->at = i;
+	record->mark = ++rec->count * RECORDER_LOOP_RECORDS + i;
+	record->begun_ns = now_ns;
+	recorder_note_fill(&record->note, what);
+	atomic_store_explicit(
+	    &record->phase, RECORD_WAITING, memory_order_relaxed);
+	atomic_store_explicit(&rec->busy, busy | 1u << i, memory_order_relaxed);
+	return record->mark;
+}
+
+void
+recorder_set_id(struct recorder *rec, uint64_t mark, struct str id)
+{
+	struct recorder_record *record =
+	    &rec->loop[mark % RECORDER_LOOP_RECORDS];
+	struct recorder_note *note = &record->note;
+
+	if (mark != 0 && record->mark == mark)
+		note->id_len = note_copy(note->id, sizeof(note->id), id);
+}
+
+/* This thread's record: the one it had before, or a new one. */
+static struct recorder_record *
+recorder_thread_get(struct recorder *rec)
+{
+	uint32_t tid = (uint32_t)gettid();
+	uint32_t count = atomic_load(&rec->thread_count);
+
+	for (uint32_t i = 0; i < count && i < RECORDER_THREADS; i++)
+		if (atomic_load(&rec->thread[i].tid) == tid)
+			return &rec->thread[i];
+	count = atomic_fetch_add(&rec->thread_count, 1);
+	if (count >= RECORDER_THREADS) {
+		atomic_store(&rec->thread_count, RECORDER_THREADS);
+		return NULL;
+	}
+	atomic_store(&rec->thread[count].tid, tid);
+	return &rec->thread[count];
+}
+
+struct recorder_record *
+recorder_thread_begin(
+    struct recorder *rec, const struct recorder_note *note, uint64_t now_ns)
+{
+	struct recorder_record *record = recorder_thread_get(rec);
+
+	if (record == NULL)
+		return NULL;
+	record->begun_ns = record->entered_ns = now_ns;
+	record->note = *note;
+	atomic_store_explicit(
+	    &record->phase, RECORD_OFFLOAD, memory_order_release);
+	return record;
+}
+
+void
+recorder_thread_end(struct recorder_record *record)
+{
+	if (record != NULL)
+		atomic_store_explicit(
+		    &record->phase, RECORD_IDLE, memory_order_release);
+}
