@@ -279,15 +279,15 @@ read_config(const struct config *cfg, struct arena *a,
 }
 
 #define MODULE(config)                                                         \
-	STR("{\"modules\": [{\"name\": \"m\", \"file\": \"m\"" config "}]}")
+	"{\"modules\": [{\"name\": \"m\", \"file\": \"m\"" config "}]}"
 #define WITH(config) MODULE(", \"config\":\n" config)
 
 static void
 a_module_s_keys_are_read(void **state)
 {
 	struct config_problems problems = {0};
-	struct config *cfg = config_text_read(WITH("{\"limit\": 100, "
-	    "\"ratio\": 0.25, \"strict\": false, \"rules\": {\"a\": 1}}"),
+	struct config *cfg = config_text_read(STR(WITH("{\"limit\": 100, "
+	    "\"ratio\": 0.25, \"strict\": false, \"rules\": {\"a\": 1}}")),
 	    "x.json");
 	struct arena a;
 	struct args *args;
@@ -316,7 +316,7 @@ what_is_not_there_has_its_fallback(void **state)
 {
 	struct config_problems problems = {0};
 	struct config *cfg = config_text_read(
-	    WITH("{\"limit\": \"${NO_SUCH:-7}\"}"), "x.json");
+	    STR(WITH("{\"limit\": \"${NO_SUCH:-7}\"}")), "x.json");
 	struct arena a;
 	struct args *args;
 
@@ -334,7 +334,7 @@ what_is_not_there_has_its_fallback(void **state)
 
 static const struct {
 	const char *name;
-	struct str text;
+	const char *text;
 	const char *problems;
 } wrong[] = {
 	{"no config", MODULE(""), "x.json:1:14: modules[0].config: \"limit\" "
@@ -379,7 +379,7 @@ a_wrong_key_is_told_with_its_place(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		problems = (struct config_problems){0};
-		cfg = config_text_read(wrong[i].text, "x.json");
+		cfg = config_text_read(str_of(wrong[i].text), "x.json");
 		arena_init(&a, NULL);
 		assert_null(read_config(cfg, &a, &problems));
 		buf_init(&lines, 0);
@@ -397,7 +397,8 @@ static void
 nothing_declared_takes_no_key(void **state)
 {
 	struct config_problems problems = {0};
-	struct config *cfg = config_text_read(WITH("{\"limit\": 1}"), "x.json");
+	struct config *cfg = config_text_read(STR(WITH("{\"limit\": 1}")),
+	    "x.json");
 	struct args_source source = {.config = cfg, .problems = &problems,
 	    .node = cfg->modules.item[0].config};
 	struct arena a;
