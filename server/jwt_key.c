@@ -345,8 +345,8 @@ jwt_keys_add_pem(struct jwt_keys *keys, struct str pem, struct error *err)
 	pkey = pem_read_public(pem);
 	if (pkey == NULL)
 		return error_set(err, ERROR_INVALID,
-		    "is neither a public key "
-		    "nor a certificate in PEM (\"-----BEGIN PUBLIC KEY-----\")");
+		    "is neither a public key nor a certificate in PEM: "
+		    "\"-----BEGIN PUBLIC KEY-----\"");
 	return keys_put_pkey(keys, pkey, err);
 }
 

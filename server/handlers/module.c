@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "config/node.h"
 #include "server/args.h"
 #include "server/ctx.h"
 #include "server/handler.h"
@@ -126,7 +127,8 @@ module_use_options(struct module_use *use, const struct config_middleware *cfg,
 {
 	struct config_problems problems = {0};
 
-	if (use->def->config == NULL && cfg->config == NULL)
+	if (use->def->config == NULL &&
+	    (cfg->config == NULL || cfg->config->child == NULL))
 		return 0;
 	use->options = args_from_node(&use->arena, &(struct args_source){
 	    .fields = use->def->config, .node = cfg->config,

@@ -711,10 +711,10 @@ test_pem_refused(void **state)
 	}
 	keys = jwt_keys_new(ALL_ALGS);
 	assert_int_equal(jwt_keys_add_pem(keys, STR(""), &err), -1);
-	assert_int_equal(
-	    jwt_keys_add_pem(keys,
-		STR("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
-		&err),
+	assert_int_equal(jwt_keys_add_pem(keys,
+			     STR("-----BEGIN PUBLIC KEY-----\nAAAA\n"
+				 "-----END PUBLIC KEY-----\n"),
+			     &err),
 	    -1);
 	jwt_keys_free(keys);
 }
