@@ -599,7 +599,7 @@ json_write_tree(struct lane_json_writer *w, const struct cJSON *tree)
 		return;
 	}
 	writer_open(w, cJSON_IsObject(tree) ? '{' : '[');
-	cJSON_ArrayForEach(item, tree) {
+	for (item = tree->child; item != NULL; item = item->next) {
 		if (w->is_object)
 			lane_json_key(w, item->string != NULL
 			    ? item->string : "");

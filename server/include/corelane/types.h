@@ -17,12 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-#define LANE_BEGIN extern "C" {
-#define LANE_END }
+/* The API is found by modules whatever the visibility they are built with. */
+#if defined(__GNUC__)
+#define LANE_VISIBLE _Pragma("GCC visibility push(default)")
+#define LANE_VISIBLE_END _Pragma("GCC visibility pop")
 #else
-#define LANE_BEGIN
-#define LANE_END
+#define LANE_VISIBLE
+#define LANE_VISIBLE_END
+#endif
+
+#ifdef __cplusplus
+#define LANE_BEGIN LANE_VISIBLE extern "C" {
+#define LANE_END } LANE_VISIBLE_END
+#else
+#define LANE_BEGIN LANE_VISIBLE
+#define LANE_END LANE_VISIBLE_END
 #endif
 
 #if defined(__GNUC__)
@@ -109,8 +118,9 @@ struct lane_ctx;
 /*
  * What handlers, `before` hooks and continuations return:
  *
- *	200 to 599	the status: the response is complete.  From 400 on without
- *			content, the server makes the error's (lane_fail()).
+ *	200 to 599	the status: the response is complete.  From 400 on
+ *			without content, the server makes the error's
+ *			(lane_fail()).
  *	LANE_NEXT	`before` hooks: go on
  *	LANE_ASYNC	not yet: something that was started will go on
  *	negative	an errno: logged with the route and request id, and
