@@ -95,7 +95,7 @@ struct recorder_crash {
 	uint64_t fault_address;
 	uint64_t ip;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
-	uint32_t tid;
+	_Atomic uint32_t tid; /* of the thread that tells; 0: none */
 	_Atomic uint32_t frame_count;
 	uint64_t frame[RECORDER_FRAMES]; /* innermost first */
 };
@@ -111,6 +111,7 @@ struct recorder {
 	_Atomic uint32_t current; /* 1 + index in loop; 0: none */
 	_Atomic uint32_t busy;
 	uint32_t at; /* the record begun last */
+	uint32_t loop_tid;
 	uint64_t count; /* of records begun */
 	struct recorder_record loop[RECORDER_LOOP_RECORDS];
 	struct recorder_crash crash;
