@@ -36,6 +36,8 @@
 #include "common/str.h"
 #include "config/method.h"
 
+struct node;
+
 /* Stands for "auto" or null in a numeric key whose text says so. */
 #define CONFIG_AUTO (-1)
 
@@ -79,6 +81,7 @@ enum config_middleware_kind {
 	MIDDLEWARE_RESPONSE_TIME,
 	MIDDLEWARE_IP_FILTER,
 	MIDDLEWARE_COMPRESS,
+	MIDDLEWARE_MODULE, /* a module's: "use": "api.audit" */
 	MIDDLEWARE_KIND_COUNT
 };
 
@@ -138,6 +141,11 @@ struct config_middleware {
 			/* media types, "text/" + "*" */
 			struct config_strings types;
 		} compress;
+		struct {
+			struct str module_middleware; /* "api.audit" */
+			/* its other keys: an object; NULL: none */
+			const struct node *config;
+		};
 	};
 };
 
@@ -155,6 +163,7 @@ enum config_handler_kind {
 	HANDLER_READY,
 	HANDLER_METRICS,
 	HANDLER_STATS,
+	HANDLER_MODULE, /* a module's: "api.users" */
 	HANDLER_KIND_COUNT
 };
 
@@ -164,6 +173,7 @@ struct config_route {
 	struct str path;		/* "/users/{id:[0-9]+}" */
 	struct str host;		/* empty: any */
 	unsigned methods; /* METHOD_BIT()s; 0: the handler's own */
+	int64_t body_bytes; /* CONFIG_AUTO: the handler's, or of limits */
 	struct config_middlewares middleware;	/* after the global ones */
 	enum config_handler_kind handler;
 	union {
@@ -188,11 +198,42 @@ struct config_route {
 		struct {
 			bool stream; /* answer while the body arrives */
 		} echo;
+		struct str module_handler; /* "api.users" */
 	};
 };
 
 struct config_routes {
 	struct config_route *item;
+	size_t count;
+};
+
+/* One entry of "modules". */
+struct config_module {
+	struct config_pos pos;
+	struct str name;
+	struct str file; /* absolute; or a bare name, to be looked for */
+	struct str prefix; /* of the module's own paths: "" or "/api" */
+	bool routes; /* serve the module's own paths */
+	struct config_middlewares middleware; /* of those */
+	const struct node *config; /* an object, or NULL; lent */
+};
+struct config_modules {
+	struct config_module *item;
+	size_t count;
+};
+
+/* One entry of "databases". */
+struct config_database {
+	struct config_pos pos;
+	struct str name;
+	/* "sqlite:/path", "sqlite::memory:", "postgresql://..." */
+	struct str url;
+	int connections; /* per worker; SQLite: readers */
+	int queue; /* statements that may wait */
+	int64_t timeout_ms, connect_ms;
+};
+struct config_databases {
+	struct config_database *item;
 	size_t count;
 };
 
@@ -236,6 +277,8 @@ struct config {
 		size_t body_bytes;
 		int64_t requests_per_connection;	/* 0: no limit */
 		size_t write_queue_bytes; /* unsent bytes of one connection */
+		int64_t offload_queue; /* jobs that may wait, per worker */
+		int64_t rate_cells; /* clients that rate_limit tells apart */
 	} limits;
 	struct {
 		int64_t head_ms, body_ms, write_ms, idle_ms;
@@ -259,6 +302,8 @@ struct config {
 	} quarantine;
 
 	struct config_middlewares middleware;
+	struct config_modules modules;
+	struct config_databases databases;
 	struct config_routes routes;
 };
 
@@ -310,5 +355,8 @@ int config_usable_cpus(void);
 const char *config_handler_name(enum config_handler_kind kind);
 const char *config_middleware_name(enum config_middleware_kind kind);
 const char *config_method_name(enum method method);
+
+/* Appends a database's url with "***" for its password: for people to see. */
+void config_add_url(struct buf *out, struct str url);
 
 #endif

@@ -152,13 +152,18 @@ static const char *const kind_wants[FIELD_KIND_COUNT] = {
 	[FIELD_PATH] = "a path",
 	[FIELD_OUTPUT] = "\"stderr\", \"stdout\" or a path",
 	[FIELD_ADDRESS] = "an address like \"127.0.0.1:8080\"",
+	[FIELD_LIBRARY] = "a name like \"api.so\", or a path",
+	[FIELD_DATABASE] = "\"sqlite:PATH\" or "
+	    "\"postgresql://USER@HOST/NAME\"",
 	[FIELD_METHODS] = "a list of methods like [\"GET\", \"POST\"]",
 	[FIELD_STRINGS] = "a list of strings",
 	[FIELD_MAP] = "an object of strings",
 	[FIELD_JSON] = "any JSON value",
+	[FIELD_NODE] = "an object",
 	[FIELD_SECTION] = "an object",
 	[FIELD_POINTER] = "an object",
 	[FIELD_LIST] = "a list of objects",
+	[FIELD_DICT] = "an object of objects, by name",
 	[FIELD_ABSENT] = "empty",
 };
 

@@ -2,8 +2,8 @@
 /*
  * The shape of the configuration's table: what a key is called, what it takes,
  * where its value goes, and what it means.  The table itself is in table.c,
- * table_handlers.c and table_middleware.c; everything that knows a key reads it
- * there:
+ * table_handlers.c, table_middleware.c and table_modules.c; everything that
+ * knows a key reads it there:
  *
  *	            +-> read.c       file to struct config, defaults, messages
  *	table*.c ---+-> print.c      struct config to file: check --print
@@ -39,15 +39,19 @@ enum field_kind {
 	FIELD_PATH,		/* struct str, made absolute */
 	FIELD_OUTPUT,		/* struct str: "stderr", "stdout" or a path */
 	FIELD_ADDRESS,		/* struct str that address_parse() takes */
+	FIELD_LIBRARY,		/* struct str: "api.so", or a path */
+	FIELD_DATABASE,		/* struct str: "sqlite:..." made absolute */
 	FIELD_ENUM,		/* an enum or int: the index in `names` */
 	FIELD_SELECTOR,		/* the same; it chooses a section's variant */
 	FIELD_METHODS,		/* unsigned, METHOD_BIT()s */
 	FIELD_STRINGS,		/* struct config_strings */
 	FIELD_MAP,		/* struct config_fields: an object of strings */
 	FIELD_JSON,		/* struct str: any value, as text */
+	FIELD_NODE,		/* const struct node *: an object, as it is */
 	FIELD_SECTION,		/* an object; its keys lie in the same struct */
 	FIELD_POINTER,		/* an object of its own, or NULL */
 	FIELD_LIST,		/* array and count: a list of such objects */
+	FIELD_DICT,		/* the same: an object of them, by name */
 	FIELD_ABSENT,		/* nothing: not part of this build */
 	FIELD_KIND_COUNT
 };
@@ -81,8 +85,8 @@ struct field {
 	const char *const *names;	/* FIELD_ENUM: ends with NULL */
 	const struct variant *variants;	/* FIELD_SELECTOR: the section's */
 	field_check_fn check;		/* strings, also in lists and maps */
-	field_check_fn check_key;	/* FIELD_MAP */
-	const struct section *section;	/* FIELD_SECTION, _POINTER, _LIST */
+	field_check_fn check_key;	/* FIELD_MAP, FIELD_DICT */
+	const struct section *section;	/* _SECTION, _POINTER, _LIST, _DICT */
 	const char *help;		/* a phrase, no full stop */
 };
 
@@ -90,6 +94,9 @@ struct field {
 struct variant {
 	const char *name;
 	const struct section *section;
+	/* Where any "MODULE.NAME" that stands for it goes, a struct str; 0:
+	 * none does. */
+	size_t dotted;
 };
 
 struct section_scope;
@@ -100,6 +107,9 @@ struct section {
 	const struct field *fields;	/* ends with a NULL key */
 	size_t bytes;			/* of the struct, where it has its own;
 					 * it starts with a struct config_pos */
+	size_t name_at;			/* FIELD_DICT: where the key goes */
+	/* FIELD_NODE: takes all keys that have no row; NULL: an error. */
+	const struct field *rest;
 	/* A section whose keys depend on one of them: by enum value, ends with
 	 * a NULL name; `later` are names that later builds know. */
 	const struct variant *variants;
@@ -107,6 +117,10 @@ struct section {
 	/* What no single key can tell; values are read, defaults filled in. */
 	void (*check)(const struct section_scope *scope);
 };
+
+/* Tells of handlers and middleware whose module isn't in "modules"
+ * (table_modules.c). */
+void modules_check_names(const struct section_scope *root);
 
 /* What a section's check sees. */
 struct section_scope {
@@ -141,6 +155,8 @@ void scope_report(const struct section_scope *scope, const char *key,
 extern const struct section config_section;
 extern const struct section middleware_section;
 extern const struct section route_section;
+extern const struct section module_section;
+extern const struct section database_section;
 
 /* The variant that the struct at `base` has, or NULL for a plain section. */
 const struct variant *section_variant(const struct section *s,
@@ -177,6 +193,9 @@ void read_section(struct reader *r, const struct section *s, struct node *n,
  * (value.c). */
 void read_value(struct reader *r, const struct field *f, struct node *n,
     void *base);
+
+/* Whether a member's name is what the table wants; told when it isn't. */
+bool read_key(struct reader *r, const struct field *f, struct node *n);
 
 /* Appends the section as a JSON object.  with_secrets: for hashing only. */
 void print_section(struct buf *b, const struct section *s, const void *base,

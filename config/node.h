@@ -8,7 +8,8 @@
  *	     -> cJSON:  values and structure
  *	     -> node.c: both together, variables, duplicate keys
  *
- * Context: one thread; internal to config/.
+ * Context: one thread while it is read; constant afterwards.  Outside of
+ * config/ only what a module's configuration says is read from nodes.
  */
 #ifndef CORELANE_CONFIG_NODE_H
 #define CORELANE_CONFIG_NODE_H

@@ -12,6 +12,7 @@
  */
 #include "config/field.h"
 #include "config/suggest.h"
+#include "config/syntax.h"
 
 static bool
 names_have(const char *const *names, struct str word)
@@ -31,11 +32,6 @@ read_unknown_variant(struct reader *r, const struct section *s,
 	const struct variant *v;
 	struct buf b;
 
-	if (str_find(n->text, '.') < n->text.len) {
-		node_report(n, r->report, "modules are not part of this build, "
-		    "so there is no \"%s\"", n->text.p);
-		return;
-	}
 	if (names_have(s->later, n->text)) {
 		node_report(n, r->report, "\"%.*s\" is not part of this build",
 		    STR_FMT(n->text));
@@ -44,11 +40,20 @@ read_unknown_variant(struct reader *r, const struct section *s,
 	buf_init(&b, 0);
 	field_add_wants(&b, f);
 	for (v = s->variants; v->name != NULL; v++)
-		suggest_try(&near, v->name);
+		if (v->dotted == 0)
+			suggest_try(&near, v->name);
 	if (near.best != NULL)
 		buf_printf(&b, "; did you mean \"%s\"?", near.best);
 	node_report(n, r->report, "must be %s", buf_failed(&b) ? "" : b.p);
 	buf_done(&b);
+}
+
+static bool
+variant_is_named(const struct variant *v, struct str name)
+{
+	if (v->dotted != 0)
+		return syntax_module_member(name) == NULL;
+	return str_eq(str_of(v->name), name);
 }
 
 /* Sets the selector.  Returns the variant, or NULL: a plain section, or a name
@@ -70,9 +75,12 @@ read_variant(struct reader *r, const struct section *s, const struct node *n,
 		return NULL;
 	}
 	for (i = 0; s->variants[i].name != NULL; i++) {
-		if (!str_eq(str_of(s->variants[i].name), value->text))
+		if (!variant_is_named(&s->variants[i], value->text))
 			continue;
 		field_set_number(f, base, (int64_t)i);
+		if (s->variants[i].dotted != 0)
+			memcpy((char *)base + s->variants[i].dotted,
+			    &value->text, sizeof(value->text));
 		return &s->variants[i];
 	}
 	read_unknown_variant(r, s, f, value);
@@ -187,19 +195,28 @@ read_pointer(struct reader *r, const struct field *f, struct node *n,
 	memcpy((char *)base + f->offset, &item, sizeof(item));
 }
 
+static size_t
+node_count(const struct node *n)
+{
+	const struct node *child;
+	size_t count = 0;
+
+	for (child = n->child; child != NULL; child = child->next)
+		count++;
+	return count;
+}
+
 static void
 read_list(struct reader *r, const struct field *f, struct node *n, void *base)
 {
 	char *at = (char *)base + f->offset, *items;
+	size_t count = node_count(n);
 	struct node *child;
-	size_t count = 0;
 
 	if (n->kind != NODE_LIST) {
 		read_wrong_kind(r, f, n);
 		return;
 	}
-	for (child = n->child; child != NULL; child = child->next)
-		count++;
 	if (count < (size_t)f->min || count > (size_t)f->max) {
 		node_report(n, r->report, "must have %lld to %lld entries, "
 		    "not %zu", (long long)f->min, (long long)f->max, count);
@@ -211,6 +228,36 @@ read_list(struct reader *r, const struct field *f, struct node *n, void *base)
 	for (child = n->child; child != NULL; child = child->next)
 		read_section(r, f->section, child,
 		    items + child->index * f->section->bytes);
+	memcpy(at, &items, sizeof(items));
+	memcpy(at + sizeof(items), &count, sizeof(count));
+}
+
+static void
+read_dict(struct reader *r, const struct field *f, struct node *n, void *base)
+{
+	const struct section *s = f->section;
+	char *at = (char *)base + f->offset, *items, *item;
+	size_t count = node_count(n);
+	struct node *child;
+
+	if (n->kind != NODE_OBJECT) {
+		read_wrong_kind(r, f, n);
+		return;
+	}
+	if (count > (size_t)f->max) {
+		node_report(n, r->report, "must have at most %lld entries, "
+		    "not %zu", (long long)f->max, count);
+		return;
+	}
+	item = items = read_alloc(r, s, n->child, count);
+	if (items == NULL)
+		return;
+	for (child = n->child; child != NULL; child = child->next) {
+		if (!child->is_bad && read_key(r, f, child))
+			read_section(r, s, child, item);
+		memcpy(item + s->name_at, &child->key, sizeof(child->key));
+		item += s->bytes;
+	}
 	memcpy(at, &items, sizeof(items));
 	memcpy(at + sizeof(items), &count, sizeof(count));
 }
@@ -244,6 +291,9 @@ read_field(struct reader *r, const struct field *f, struct node *n, void *base)
 		return;
 	case FIELD_LIST:
 		read_list(r, f, n, base);
+		return;
+	case FIELD_DICT:
+		read_dict(r, f, n, base);
 		return;
 	case FIELD_ABSENT:
 		read_absent(r, f, n);
@@ -297,13 +347,64 @@ read_member(struct reader *r, const struct field *f, struct node *n,
 		*((bool *)base + f->when) = f->when_is;
 }
 
+/* The keys that have no row, as an object of their own, which knows the same
+ * places. */
+static void
+read_rest(struct reader *r, const struct section *s, const struct section *own,
+    const struct node *n, void *base)
+{
+	struct node *rest, *copy, **last;
+	const struct node *child;
+
+	rest = arena_zalloc(r->arena, sizeof(*rest));
+	if (rest == NULL) {
+		r->report->out_of_memory = true;
+		return;
+	}
+	*rest = *n;
+	last = &rest->child;
+	for (child = n->child; child != NULL; child = child->next) {
+		if (section_find(s, NULL, child->key) != NULL ||
+		    section_find(own, NULL, child->key) != NULL)
+			continue;
+		copy = arena_zalloc(r->arena, sizeof(*copy));
+		if (copy == NULL) {
+			r->report->out_of_memory = true;
+			return;
+		}
+		*copy = *child;
+		*last = copy;
+		last = &copy->next;
+	}
+	*last = NULL;
+	memcpy((char *)base + own->rest->offset, &rest, sizeof(rest));
+}
+
+/* One key of the file: v is NULL where the variant isn't known. */
+static void
+read_child(struct reader *r, const struct section *s, const struct variant *v,
+    struct node *child, void *base)
+{
+	const struct field *f = section_find(s, v, child->key);
+
+	if (child->is_bad)
+		return;
+	if (f != NULL)
+		read_member(r, f, child, base);
+	else if (v != NULL && v->section->rest != NULL)
+		return; /* read_rest() */
+	else if (v != NULL || s->variants == NULL)
+		read_unknown_key(r, s, v, child);
+	else
+		read_doubtful_key(r, s, child);
+}
+
 void
 read_section(struct reader *r, const struct section *s, struct node *n,
     void *base)
 {
 	struct section_scope scope = {r->report, n, base};
 	const struct variant *v;
-	const struct field *f;
 	struct node *child;
 
 	if (n->kind != NODE_OBJECT) {
@@ -315,17 +416,10 @@ read_section(struct reader *r, const struct section *s, struct node *n,
 	read_defaults(r, s->fields, base);
 	if (v != NULL)
 		read_defaults(r, v->section->fields, base);
-	for (child = n->child; child != NULL; child = child->next) {
-		f = section_find(s, v, child->key);
-		if (child->is_bad)
-			continue;
-		if (f != NULL)
-			read_member(r, f, child, base);
-		else if (v != NULL || s->variants == NULL)
-			read_unknown_key(r, s, v, child);
-		else
-			read_doubtful_key(r, s, child);
-	}
+	for (child = n->child; child != NULL; child = child->next)
+		read_child(r, s, v, child, base);
+	if (v != NULL && v->section->rest != NULL)
+		read_rest(r, s, v->section, n, base);
 	read_missing(r, s->fields, n);
 	if (v != NULL)
 		read_missing(r, v->section->fields, n);

@@ -144,6 +144,17 @@ schema_list(struct schema *w, const struct field *f)
 	schema_close(w, '}');
 }
 
+static void
+schema_dict(struct schema *w, const struct field *f)
+{
+	schema_string(w, "type", "object");
+	schema_key(w, "maxProperties");
+	buf_printf(w->out, "%lld", (long long)f->max);
+	schema_open(w, "additionalProperties", '{');
+	schema_section(w, f->section);
+	schema_close(w, '}');
+}
+
 /* Where a text may stand, so may "${NAME}" for any part of it. */
 #define VARIABLE ".*\\$\\{.*"
 
@@ -179,7 +190,16 @@ schema_kind(struct schema *w, const struct field *f)
 	case FIELD_PATH:
 	case FIELD_OUTPUT:
 	case FIELD_ADDRESS:
+	case FIELD_LIBRARY:
 		schema_string(w, "type", "string");
+		return;
+	case FIELD_DATABASE:
+		schema_string(w, "type", "string");
+		schema_string(w, "pattern",
+		    "^(sqlite:.+|postgres(ql)?://.*|" VARIABLE ")$");
+		return;
+	case FIELD_NODE:
+		schema_string(w, "type", "object");
 		return;
 	case FIELD_ENUM:
 		schema_names(w, f->names);
@@ -199,6 +219,9 @@ schema_kind(struct schema *w, const struct field *f)
 		return;
 	case FIELD_LIST:
 		schema_list(w, f);
+		return;
+	case FIELD_DICT:
+		schema_dict(w, f);
 		return;
 	case FIELD_ABSENT:
 		schema_json(w, "enum", "[null, [], {}]");
@@ -284,6 +307,18 @@ schema_fields(struct schema *w, const struct field *f)
 			schema_field(w, f);
 }
 
+static void
+schema_selector(
+    struct schema *w, const struct field *f, const struct variant *v)
+{
+	schema_open(w, f->key, '{');
+	if (v->dotted != 0)
+		schema_string(w, "pattern", "^[A-Za-z_][A-Za-z0-9_-]*\\..");
+	else
+		schema_string(w, "const", v->name);
+	schema_close(w, '}');
+}
+
 /* An object of the section's keys, and of those of the variant `name`. */
 static void
 schema_object(struct schema *w, const struct section *s,
@@ -293,13 +328,11 @@ schema_object(struct schema *w, const struct section *s,
 
 	schema_string(w, "type", "object");
 	schema_string(w, "description", v != NULL ? v->section->help : s->help);
-	schema_json(w, "additionalProperties", "false");
+	schema_json(w, "additionalProperties",
+	    v != NULL && v->section->rest != NULL ? "true" : "false");
 	schema_open(w, "properties", '{');
-	if (v != NULL) {
-		schema_open(w, selector->key, '{');
-		schema_string(w, "const", v->name);
-		schema_close(w, '}');
-	}
+	if (v != NULL)
+		schema_selector(w, selector, v);
 	schema_fields(w, s->fields);
 	if (v != NULL)
 		schema_fields(w, v->section->fields);

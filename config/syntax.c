@@ -105,6 +105,77 @@ syntax_route_path(struct str s)
 	    "a path that starts with \"/\", like \"/users/{id}\"";
 }
 
+/* [A-Za-z_][A-Za-z0-9_-]* */
+static bool
+is_name(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    c == '_')
+			continue;
+		if (i == 0 || ((c < '0' || c > '9') && c != '-'))
+			return false;
+	}
+	return s.len > 0;
+}
+
+const char *
+syntax_module_name(struct str s)
+{
+	return is_name(s) ?
+	    NULL :
+	    "a name of letters, digits, \"_\" and \"-\", like \"api\"";
+}
+
+const char *
+syntax_module_member(struct str s)
+{
+	struct str module;
+
+	return str_cut(&s, '.', &module) && is_name(module) && is_token(s) ?
+	    NULL :
+	    "a module's name and one of its own, like \"api.users\"";
+}
+
+const char *
+syntax_prefix(struct str s)
+{
+	bool is_good = s.len == 0 ||
+	    (s.len > 1 && s.p[0] == '/' && s.p[s.len - 1] != '/' &&
+		!has_control(s) && strcspn(s.p, "{}?#%") == s.len);
+
+	return is_good ?
+	    NULL :
+	    "\"\", or a path without parameters that starts with \"/\" and "
+	    "doesn't end with one, like \"/api\"";
+}
+
+const char *
+syntax_database_name(struct str s)
+{
+	return is_name(s) ?
+	    NULL :
+	    "a name of letters, digits, \"_\" and \"-\", like \"main\"";
+}
+
+const char *
+syntax_database_url(struct str s)
+{
+	static const struct str sqlite = STR_INIT("sqlite:");
+	bool is_good = (str_has_prefix(s, sqlite) && s.len > sqlite.len) ||
+	    str_has_prefix(s, STR("postgresql://")) ||
+	    str_has_prefix(s, STR("postgres://"));
+
+	return is_good && !has_control(s) ?
+	    NULL :
+	    "a database's URL: \"sqlite:PATH\" or "
+	    "\"postgresql://USER@HOST/NAME\"";
+}
+
 const char *
 syntax_response_field(struct str s)
 {

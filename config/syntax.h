@@ -18,6 +18,11 @@ const char *syntax_media_type(struct str s);	/* RFC 9110 8.3.1 */
 const char *syntax_media_range(struct str s);	/* also "text" + "/" + "*" */
 const char *syntax_extension(struct str s);	/* ".html" */
 const char *syntax_route_path(struct str s);
+const char *syntax_module_name(struct str s); /* "api" */
+const char *syntax_module_member(struct str s); /* "api.users" */
+const char *syntax_prefix(struct str s); /* "" or "/api" */
+const char *syntax_database_name(struct str s);
+const char *syntax_database_url(struct str s);
 
 /* A response field that a configuration may set: a name, and not one that
  * belongs to the message's framing or to the connection. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of the configuration: every key outside routes and middleware.
- * Whoever adds a key adds one row here (or in table_handlers.c,
- * table_middleware.c) and one member in config.h; parser, defaults, messages,
- * --print, schema and reference follow.
+ * The table of the configuration: every key outside routes, middleware,
+ * modules and databases.  Whoever adds a key adds one row here (or in
+ * table_handlers.c, table_middleware.c, table_modules.c) and one member in
+ * config.h; parser, defaults, messages, --print, schema and reference follow.
  *
  * Owns the rows: constant.  A default stands as the file would say it, and is
  * read by the same code; a test reads them all.
@@ -20,7 +20,7 @@
 
 #define C struct config
 
-/* A key of later builds: "modules are", "TLS is". */
+/* A key of later builds: "clusters are", "TLS is". */
 #define ABSENT(what)                                                           \
 	.kind = FIELD_ABSENT, .help = what " not part of this build"
 
@@ -176,6 +176,14 @@ static const struct field limits_fields[] = {
 	    AT(C, limits.write_queue_bytes), .min = 4 * KIB, .max = GIB,
 	    .help = "unsent bytes of one connection; at more its next requests "
 	    "wait"},
+	{.key = "offload_queue", .kind = FIELD_INT, .def = JSON(1024),
+	    AT(C, limits.offload_queue), .min = 1, .max = 1000000,
+	    .help = "blocking work that may wait for a thread, per worker; "
+	    "more is answered with 503"},
+	{.key = "rate_cells", .kind = FIELD_INT, .def = JSON(65536),
+	    AT(C, limits.rate_cells), .min = 1024, .max = 16777216,
+	    .help = "clients that `rate_limit` can tell apart, for all workers "
+	    "together"},
 	{.key = NULL},
 };
 
@@ -343,6 +351,7 @@ root_check(const struct section_scope *scope)
 		scope_report(scope, "workers", "must be at most "
 		    "\"max_workers\" (%d)", cfg->max_workers);
 	root_check_addresses(scope);
+	modules_check_names(scope);
 }
 
 static const struct field root_fields[] = {
@@ -368,8 +377,7 @@ static const struct field root_fields[] = {
 	    AT(C, run_dir), .help = "folder of control socket and lock"},
 	{.key = "offload_threads", .kind = FIELD_INT, .def = JSON(4),
 	    AT(C, offload_threads), .min = 0, .max = 256,
-	    .help = "threads per worker for blocking work; nothing in this "
-	    "build needs one yet"},
+	    .help = "threads per worker for blocking work"},
 	{.key = "listen", .kind = FIELD_LIST,
 	    .def = JSON([{"address": "127.0.0.1:8080"}]), AT(C, listen),
 	    .section = &listen_section, .min = 1, .max = 64,
@@ -395,8 +403,13 @@ static const struct field root_fields[] = {
 	{.key = "middleware", .kind = FIELD_LIST, .def = JSON([]),
 	    AT(C, middleware), .section = &middleware_section, .max = 64,
 	    .help = "what every request passes, in this order"},
-	{.key = "modules", ABSENT("modules are")},
-	{.key = "databases", ABSENT("databases are")},
+	{.key = "modules", .kind = FIELD_LIST, .def = JSON([]), AT(C, modules),
+	    .section = &module_section, .max = 64,
+	    .help = "handlers and middleware of your own"},
+	{.key = "databases", .kind = FIELD_DICT, .def = JSON({}),
+	    AT(C, databases), .section = &database_section, .max = 16,
+	    .check_key = syntax_database_name,
+	    .help = "databases that modules ask, by name"},
 	{.key = "channels", ABSENT("channels are")},
 	{.key = "cluster", ABSENT("clusters are")},
 	{.key = "routes", .kind = FIELD_LIST, .def = JSON([]), AT(C, routes),

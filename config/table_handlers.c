@@ -130,6 +130,12 @@ static const struct section stats_section = {
 	.fields = no_fields,
 };
 
+static const struct section module_handler_section = {
+	.name = "MODULE.NAME",
+	.help = "What a module of \"modules\" brings.",
+	.fields = no_fields,
+};
+
 static const struct variant variants[] = {
 	[HANDLER_RESPOND] = {"respond", &respond_section},
 	[HANDLER_REDIRECT] = {"redirect", &redirect_section},
@@ -139,7 +145,9 @@ static const struct variant variants[] = {
 	[HANDLER_READY] = {"ready", &ready_section},
 	[HANDLER_METRICS] = {"metrics", &metrics_section},
 	[HANDLER_STATS] = {"stats", &stats_section},
-	[HANDLER_KIND_COUNT] = {NULL, NULL},
+	[HANDLER_MODULE] = {"MODULE.NAME", &module_handler_section,
+	    offsetof(R, module_handler)},
+	[HANDLER_KIND_COUNT] = {NULL},
 };
 
 static const char *const later[] = {
@@ -156,6 +164,10 @@ static const struct field common_fields[] = {
 	{.key = "methods", .kind = FIELD_METHODS, .flags = FIELD_NULLABLE,
 	    .def = JSON(null), AT(R, methods),
 	    .help = "what may be asked; null: what the handler knows"},
+	{.key = "body_bytes", .kind = FIELD_SIZE, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(R, body_bytes), .max = 1024 * GIB,
+	    .help = "length of a request's body; longer is answered with 413; "
+	    "null: the handler's own limit, or `limits.body_bytes`"},
 	{.key = "middleware", .kind = FIELD_LIST, .def = JSON([]),
 	    AT(R, middleware), .section = &middleware_section, .max = 64,
 	    .help = "more of it, after the global ones"},

@@ -183,6 +183,18 @@ VARIANT_SECTION(ip_filter, "Who may come in, by address; others get 403.");
 VARIANT_SECTION(compress, "Smaller responses for clients that can unpack "
     "them.");
 
+static const struct field module_fields[] = {{.key = NULL}};
+static const struct field module_rest = {
+	.kind = FIELD_NODE,
+	AT(M, config),
+};
+static const struct section module_middleware_section = {
+	.name = "MODULE.NAME",
+	.help = "What a module of \"modules\" brings; it knows the keys.",
+	.fields = module_fields,
+	.rest = &module_rest,
+};
+
 static const struct variant variants[] = {
 	[MIDDLEWARE_REQUEST_ID] = {"request_id", &request_id_section},
 	[MIDDLEWARE_ACCESS_LOG] = {"access_log", &access_log_section},
@@ -195,7 +207,9 @@ static const struct variant variants[] = {
 	    "response_time", &response_time_section},
 	[MIDDLEWARE_IP_FILTER] = {"ip_filter", &ip_filter_section},
 	[MIDDLEWARE_COMPRESS] = {"compress", &compress_section},
-	[MIDDLEWARE_KIND_COUNT] = {NULL, NULL},
+	[MIDDLEWARE_MODULE] = {"MODULE.NAME", &module_middleware_section,
+	    offsetof(M, module_middleware)},
+	[MIDDLEWARE_KIND_COUNT] = {NULL},
 };
 
 static const char *const later[] = {

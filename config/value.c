@@ -224,11 +224,32 @@ text_is_good(struct reader *r, struct node *n, field_check_fn check,
 	return false;
 }
 
+bool
+read_key(struct reader *r, const struct field *f, struct node *n)
+{
+	return text_is_good(r, n, f->check_key, n->key);
+}
+
+/* The same for the text of a row; what is wrong with a secret isn't shown. */
+static bool
+field_text_is_good(struct reader *r, const struct field *f, struct node *n,
+    struct str text)
+{
+	const char *wanted;
+
+	if (!(f->flags & FIELD_SECRET))
+		return text_is_good(r, n, f->check, text);
+	wanted = f->check != NULL ? f->check(text) : NULL;
+	if (wanted != NULL)
+		node_report(n, r->report, "must be %s", wanted);
+	return wanted == NULL;
+}
+
 /* {"file": "path"}: its content stands for the string; a secret ends before its
- * last line's end. */
-static void
+ * last line's end.  Returns whether there is a text. */
+static bool
 read_from_file(struct reader *r, const struct field *f, struct node *n,
-    void *base)
+    struct str *ret_text)
 {
 	struct node *file = node_find(n, "file");
 	struct error err;
@@ -237,37 +258,72 @@ read_from_file(struct reader *r, const struct field *f, struct node *n,
 	if (file == NULL || file->kind != NODE_STRING || n->child != file ||
 	    file->next != NULL) {
 		value_refuse(r, f, n);
-		return;
+		return false;
 	}
 	if (file->is_bad)
-		return;
+		return false;
 	text = file_resolve(r->arena, r->folder, file->text);
 	if (text.p == NULL) {
 		r->report->out_of_memory = true;
-		return;
+		return false;
 	}
 	if (file_read_text(r->arena, text.p, &text, &err) == -1) {
 		node_report(file, r->report, "%s", err.text);
-		return;
+		return false;
 	}
 	if (f->flags & FIELD_SECRET && str_has_suffix(text, STR("\n")))
 		text = value_copy(r, str_from(text.p, text.len - 1));
-	if (text_is_good(r, file, f->check, text))
-		value_put_str(f, base, text);
+	*ret_text = text;
+	return text.p != NULL && field_text_is_good(r, f, file, text);
+}
+
+/* A text that is right, from the file or from what it names. */
+static bool
+read_text(struct reader *r, const struct field *f, struct node *n,
+    struct str *ret_text)
+{
+	if (f->flags & FIELD_FROM_FILE && n->kind == NODE_OBJECT)
+		return read_from_file(r, f, n, ret_text);
+	if (n->kind != NODE_STRING) {
+		value_refuse(r, f, n);
+		return false;
+	}
+	*ret_text = n->text;
+	return field_text_is_good(r, f, n, n->text);
 }
 
 static void
 read_string(struct reader *r, const struct field *f, struct node *n,
     void *base)
 {
-	if (f->flags & FIELD_NULLABLE && n->kind == NODE_NULL)
-		value_put_str(f, base, STR(""));
-	else if (f->flags & FIELD_FROM_FILE && n->kind == NODE_OBJECT)
-		read_from_file(r, f, n, base);
-	else if (n->kind != NODE_STRING)
-		value_refuse(r, f, n);
-	else if (text_is_good(r, n, f->check, n->text))
-		value_put_str(f, base, n->text);
+	struct str text = STR("");
+
+	if ((f->flags & FIELD_NULLABLE && n->kind == NODE_NULL) ||
+	    read_text(r, f, n, &text))
+		value_put_str(f, base, text);
+}
+
+/* The path of "sqlite:run/main.db" starts at the file's folder. */
+static void
+read_database(struct reader *r, const struct field *f, struct node *n,
+    void *base)
+{
+	const struct str sqlite = STR("sqlite:");
+	struct str text;
+
+	if (!read_text(r, f, n, &text))
+		return;
+	if (str_has_prefix(text, sqlite) &&
+	    !str_eq(text, STR("sqlite::memory:"))) {
+		text = file_resolve(r->arena, r->folder, str_from(
+		    text.p + sqlite.len, text.len - sqlite.len));
+		text = arena_printf(r->arena, "sqlite:%s",
+		    text.p != NULL ? text.p : "");
+	}
+	if (text.p == NULL)
+		r->report->out_of_memory = true;
+	else
+		value_put_str(f, base, text);
 }
 
 static void
@@ -281,6 +337,11 @@ read_path(struct reader *r, const struct field *f, struct node *n, void *base)
 	}
 	if (f->kind == FIELD_OUTPUT && (str_eq(n->text, STR("stderr")) ||
 	    str_eq(n->text, STR("stdout")))) {
+		value_put_str(f, base, n->text);
+		return;
+	}
+	/* A bare name is looked for where modules are installed. */
+	if (f->kind == FIELD_LIBRARY && str_find(n->text, '/') == n->text.len) {
 		value_put_str(f, base, n->text);
 		return;
 	}
@@ -477,6 +538,20 @@ read_json(struct reader *r, const struct field *f, struct node *n, void *base)
 		value_put_str(f, base, text);
 }
 
+static void
+read_node(struct reader *r, const struct field *f, struct node *n, void *base)
+{
+	const struct node *kept = n;
+
+	if (n->kind == NODE_NULL && f->flags & FIELD_NULLABLE) {
+		kept = NULL;
+	} else if (n->kind != NODE_OBJECT) {
+		value_refuse(r, f, n);
+		return;
+	}
+	memcpy((char *)base + f->offset, &kept, sizeof(kept));
+}
+
 typedef void (*read_fn)(struct reader *, const struct field *, struct node *,
     void *);
 
@@ -497,7 +572,10 @@ read_value(struct reader *r, const struct field *f, struct node *n, void *base)
 		[FIELD_METHODS] = read_methods,
 		[FIELD_STRINGS] = read_strings,
 		[FIELD_MAP] = read_map,
+		[FIELD_LIBRARY] = read_path,
+		[FIELD_DATABASE] = read_database,
 		[FIELD_JSON] = read_json,
+		[FIELD_NODE] = read_node,
 	};
 
 	readers[f->kind](r, f, n, base);

@@ -13,6 +13,7 @@
 
 #include "server/handlers/file_cache.h"
 #include "server/internal.h"
+#include "server/module.h"
 
 /* Enough of a server for setup(): its configuration and nothing that runs. */
 static void
@@ -58,65 +59,116 @@ check_middleware(struct server *srv, const struct config_middlewares *list,
 	}
 }
 
+/* Where a route stands: a module's own ones stand where it is configured. */
 static void
-check_route(struct server *srv, struct route_table *table, size_t index,
+check_place(const struct config *cfg, size_t index, char *out, size_t size)
+{
+	if (index < cfg->routes.count)
+		snprintf(out, size, "routes[%zu]", index);
+	else
+		snprintf(out, size, "modules");
+}
+
+static void
+check_add_route(struct server *srv, struct route_table *table,
+    const struct config_routes *routes, size_t index,
     struct config_problems *problems)
 {
-	struct config_route *cfg = &srv->config->routes.item[index];
-	const struct handler *h = handler_table[cfg->handler];
-	struct route_spec spec = {cfg->path, cfg->host,
-	    cfg->methods != 0 ? cfg->methods : h->methods, cfg};
+	struct config_route *cfg = &routes->item[index];
+	struct route_spec spec = {cfg->path, cfg->host, route_methods(srv, cfg),
+	    cfg};
 	const struct config_route *other;
 	struct error err;
-	char path[64], own[96];
+	char path[64], at[64];
 	void *found = NULL;
 
-	snprintf(path, sizeof(path), "routes[%zu]", index);
+	check_place(srv->config, index, path, sizeof(path));
 	error_clear(&err);
-	if (route_table_add(table, &spec, &found, &err) == -1) {
-		other = found;
-		if (err.code == ERROR_BUSY && other != NULL)
-			config_problem_add(problems, srv->config, cfg->pos,
-			    path, "is the same as routes[%zu] (line %u): "
-			    "remove one, or give them different methods or "
-			    "hosts",
-			    (size_t)(other - srv->config->routes.item),
-			    other->pos.line);
-		else
-			config_problem_add(problems, srv->config, cfg->pos,
-			    path, "%s", err.text);
+	if (route_table_add(table, &spec, &found, &err) == 0)
+		return;
+	other = found;
+	if (err.code != ERROR_BUSY || other == NULL) {
+		config_problem_add(problems, srv->config, cfg->pos, path,
+		    "%s", err.text);
+		return;
 	}
+	check_place(srv->config, (size_t)(other - routes->item), at,
+	    sizeof(at));
+	config_problem_add(problems, srv->config, cfg->pos, path,
+	    "'%.*s' is the same as %s (line %u): remove one, or give them "
+	    "different methods or hosts", STR_FMT(cfg->path), at,
+	    other->pos.line);
+}
+
+static void
+check_route(struct server *srv, struct route_table *table,
+    const struct config_routes *routes, size_t index,
+    struct config_problems *problems)
+{
+	struct config_route *cfg = &routes->item[index];
+	char path[64], own[96];
+
+	check_add_route(srv, table, routes, index, problems);
+	check_place(srv->config, index, path, sizeof(path));
 	check_setup(srv, cfg, path, problems);
 	snprintf(own, sizeof(own), "%s.middleware", path);
 	check_middleware(srv, &cfg->middleware, own, problems);
 }
 
+/* Enough of a server for setup(); the modules, if any, are loaded. */
+static void
+check_all(struct server *srv, struct config_problems *problems)
+{
+	const struct config_routes *routes = srv->modules != NULL
+	    ? module_set_routes(srv->modules) : &srv->config->routes;
+	struct route_table *table = route_table_new();
+	size_t i;
+
+	if (table == NULL) {
+		config_problem_add(problems, srv->config,
+		    (struct config_pos){0, 0}, NULL, "out of memory");
+		return;
+	}
+	check_middleware(srv, &srv->config->middleware, "middleware", problems);
+	for (i = 0; i < routes->count; i++)
+		check_route(srv, table, routes, i, problems);
+	route_table_free(table);
+}
+
+static bool
+check_open(struct server *srv, struct config *cfg,
+    struct config_problems *problems)
+{
+	srv->config = cfg;
+	srv->base = event_base_new();
+	srv->stats = calloc(1, sizeof(*srv->stats));
+	clock_init(&srv->clock);
+	random_init(&srv->random);
+	if (srv->base != NULL && srv->stats != NULL)
+		return true;
+	config_problem_add(problems, cfg, (struct config_pos){0, 0}, NULL,
+	    "out of memory");
+	return false;
+}
+
+static void
+check_close(struct server *srv)
+{
+	module_set_free(srv->modules);
+	free(srv->stats);
+	if (srv->base != NULL)
+		event_base_free(srv->base);
+}
+
 size_t
 server_check(struct config *cfg, struct config_problems *problems)
 {
-	size_t i, before = problems->count + problems->dropped;
-	struct route_table *table = route_table_new();
-	struct stats *stats = calloc(1, sizeof(*stats));
+	size_t before = problems->count + problems->dropped;
 	struct server srv = {0};
 
-	srv.base = event_base_new();
-	srv.stats = stats;
-	srv.config = cfg;
-	if (table == NULL || srv.base == NULL || stats == NULL) {
-		config_problem_add(problems, cfg, (struct config_pos){0, 0},
-		    NULL, "out of memory");
-	} else {
-		clock_init(&srv.clock);
-		random_init(&srv.random);
-		check_middleware(&srv, &cfg->middleware, "middleware",
-		    problems);
-		for (i = 0; i < cfg->routes.count; i++)
-			check_route(&srv, table, i, problems);
-	}
-	route_table_free(table);
-	free(stats);
-	if (srv.base != NULL)
-		event_base_free(srv.base);
+	if (check_open(&srv, cfg, problems))
+		check_all(&srv, problems);
+	check_close(&srv);
 	return problems->count + problems->dropped - before;
 }
 
@@ -145,8 +197,11 @@ print_chain(const struct config_middlewares *list, bool *is_first,
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
-		buf_printf(out, "%s%s", *is_first ? "" : ", ",
-		    config_middleware_name(list->item[i].kind));
+		struct str name = list->item[i].kind == MIDDLEWARE_MODULE ?
+		    list->item[i].module_middleware :
+		    str_of(config_middleware_name(list->item[i].kind));
+
+		buf_printf(out, "%s%.*s", *is_first ? "" : ", ", STR_FMT(name));
 		*is_first = false;
 	}
 }
@@ -203,7 +258,9 @@ print_routes(const struct config_routes *routes,
 		    STR_FMT(cfg->path));
 		print_pad(start, width, out);
 		start = out->len;
-		buf_add(out, str_of(config_handler_name(cfg->handler)));
+		buf_add(out, cfg->handler == HANDLER_MODULE ?
+		    cfg->module_handler :
+		    str_of(config_handler_name(cfg->handler)));
 		print_pad(start, 10, out);
 		if (global != NULL)
 			print_chain(global, &is_first, out);
@@ -214,13 +271,31 @@ print_routes(const struct config_routes *routes,
 	}
 }
 
-void
-server_print_routes(const struct config *cfg, struct buf *out)
+static void
+print_table(const struct config *cfg, const struct config_routes *routes,
+    struct buf *out)
 {
-	print_routes(&cfg->routes, &cfg->middleware, out);
+	print_routes(routes, &cfg->middleware, out);
 	if (cfg->admin != NULL) {
 		buf_printf(out, "\non the admin address %.*s:\n",
 		    STR_FMT(cfg->admin->address));
 		print_routes(service_admin_routes(), NULL, out);
 	}
+}
+
+size_t
+server_check_modules(struct config *cfg, struct config_problems *problems,
+    struct buf *out)
+{
+	size_t before = problems->count + problems->dropped;
+	struct server srv = {0};
+
+	if (check_open(&srv, cfg, problems))
+		srv.modules = module_set_new(&srv, NULL, problems);
+	if (srv.modules != NULL)
+		check_all(&srv, problems);
+	if (srv.modules != NULL && out != NULL)
+		print_table(cfg, module_set_routes(srv.modules), out);
+	check_close(&srv);
+	return problems->count + problems->dropped - before;
 }

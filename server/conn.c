@@ -319,7 +319,8 @@ conn_wants(const struct conn *c)
 	case CONN_HANDLER:
 		/* An end of file tells that nobody waits for the answer; once
 		 * more requests have come, they wait in the kernel. */
-		want = c->input == NULL ? EV_READ : 0;
+		want = c->input == NULL || http1_takes_body(c->req)
+		    ? EV_READ : 0;
 		break;
 	case CONN_SEND:
 		if (c->is_sent_full)
@@ -474,7 +475,7 @@ conn_on_deadline(struct wheel_node *node, void *arg)
 		if (c->state == CONN_CLOSED || c->timer.prev != NULL)
 			return;
 	}
-	if (c->state == CONN_HANDLER)
+	if (c->state == CONN_HANDLER && !http1_takes_body(c->req))
 		conn_set_timer(c, HTTP1_HANDLER_MS);
 	else if (c->service == SERVICE_TCP_ECHO)
 		tcp_on_deadline(c);

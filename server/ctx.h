@@ -29,7 +29,7 @@
 
 #include "common/arena.h"
 #include "common/str.h"
-#include "common/wheel.h"
+#include "server/request.h"
 
 struct args;
 struct chain_link;
@@ -57,13 +57,18 @@ struct lane_ctx {
 	struct arena *arena; /* the request's, or `own` */
 	const struct module *module; /* whose code runs; may be NULL */
 	const struct module_route *route; /* the handler's; or NULL */
-	void *option_state; /* lane_option(): whose keys */
+	const struct args *options;	/* lane_option(): of the middleware */
 	struct op *ops;
 	unsigned hold_count;
 	bool is_running; /* module code is on the stack */
 	bool is_answered; /* a response has been completed */
 	bool is_answered_twice;
 	bool is_ended;
+	bool is_task, is_new;		/* background; not run yet */
+	const char *mistake;		/* the module's, for the log */
+	bool has_finished;		/* lane_finish() was called */
+	int finish_result;
+	struct op body_op;		/* lane_body_wait() */
 	/* Made when first asked for. */
 	struct query_list *query;
 	struct form *form;
@@ -77,6 +82,7 @@ struct lane_ctx {
 	void (*on_end)(struct lane_ctx *c, int result, void *arg);
 	void *on_end_arg;
 	struct lane_ctx *next_task, **prev_task; /* of server->tasks */
+	struct lane_ctx *next_new;
 };
 
 /* The context of a request, made at the first call; NULL: no memory. */
@@ -137,6 +143,22 @@ void ctx_take(struct lane_ctx *c, int result);
 /* What a handler or a `before` hook returned, as the pipeline takes it: tells
  * the module's mistakes, and turns them into -EPROTO. */
 int ctx_result(struct lane_ctx *c, int result, bool is_handler);
+
+/* For the server: the loop's side of ctx_spawn(); done: ends every task. */
+int ctx_tasks_init(struct server *srv);
+void ctx_tasks_run(struct server *srv);
+void ctx_tasks_done(struct server *srv);
+
+/*
+ * To be called before a slice of the request (its head, its content) is lent to
+ * module code: it is good for as long as the request then, not only while the
+ * handler runs.  False when there is no memory, or no request.
+ */
+static inline bool
+ctx_keep(struct lane_ctx *c)
+{
+	return c->request != NULL && request_keep(c->request) == 0;
+}
 
 /* Slices of both kinds. */
 static inline struct lane_str

@@ -35,7 +35,8 @@ http1_follow(struct conn *c)
 		break;
 	case PHASE_PENDING:
 		conn_move(c, CONN_HANDLER);
-		conn_set_timer(c, HTTP1_HANDLER_MS);
+		conn_set_timer(c, http1_takes_body(r)
+		    ? c->srv->config->timeouts.body_ms : HTTP1_HANDLER_MS);
 		break;
 	default:
 		conn_move(c, CONN_SEND);
@@ -78,13 +79,8 @@ http1_start(struct conn *c, struct head *head,
 	srv->stats->requests_active++;
 	body_reader_init(&r->reader, head->framing, head->content_length,
 	    srv->config->limits.body_bytes);
-	if (refusal != NULL) {
+	if (refusal != NULL)
 		r->refusal = *refusal;
-	} else if (head->framing == BODY_LENGTH &&
-	    head->content_length > srv->config->limits.body_bytes) {
-		r->refusal = (struct head_refusal){413, "content is too large"};
-		c->is_closing = c->is_lingering = true;
-	}
 	pipeline_run(r);
 	http1_follow(c);
 	return true;
@@ -205,10 +201,25 @@ http1_send_continue(struct request *r)
 	    out_refer(&r->srv->out, line, false);
 }
 
+void
+http1_limit_body(struct request *r)
+{
+	if (body_is_done(&r->reader) || r->refusal.status != 0)
+		return;
+	if (r->route != NULL)
+		r->reader.max = r->route->body_bytes;
+	if (r->head->framing == BODY_LENGTH &&
+	    r->head->content_length > r->reader.max) {
+		r->refusal = (struct head_refusal){413, "content is too large"};
+		r->conn->is_closing = r->conn->is_lingering = true;
+	}
+}
+
 bool
 http1_want_body(struct request *r)
 {
-	if (body_is_done(&r->reader) || r->body.is_whole || r->route == NULL)
+	if (body_is_done(&r->reader) || r->body.is_whole || r->route == NULL ||
+	    r->refusal.status != 0)
 		return true;
 	switch (r->route->body) {
 	case HANDLER_BODY_IGNORE:
@@ -226,6 +237,7 @@ bool
 http1_takes_body(const struct request *r)
 {
 	return r->route != NULL && r->route->body == HANDLER_BODY_STREAM &&
+	    (r->phase != PHASE_PENDING || r->pending_from == PHASE_HANDLE) &&
 	    r->refusal.status == 0 && !r->is_ended && !r->is_body_paused &&
 	    !body_is_done(&r->reader);
 }
@@ -242,6 +254,8 @@ http1_refuse_body(struct conn *c, struct str *in,
 		conn_cut(c, refusal->reason);
 		return false;
 	}
+	if (c->req->phase == PHASE_PENDING)
+		pipeline_cancel(c->req);
 	c->req->refusal = *refusal;
 	c->req->phase = PHASE_HANDLE;
 	pipeline_run(c->req);
@@ -356,7 +370,31 @@ http1_tell_end(struct request *r)
 	    !body_is_done(&r->reader))
 		return;
 	r->is_body_told = true;
+	if (r->phase == PHASE_PENDING)
+		pipeline_start_deadline(r);
 	route->handler->on_body(r, route->state, str_from(NULL, 0), true);
+}
+
+/* A handler is at work; its content may still be coming. */
+static bool
+http1_wait_handler(struct conn *c, struct str *in)
+{
+	struct request *r = c->req;
+
+	if (r->phase == PHASE_PENDING && http1_takes_body(r)) {
+		if (c->is_timed_out)
+			return http1_refuse_body(c, in, &(struct head_refusal){
+			    408, "request content took too long"});
+		if (!http1_feed(c, in))
+			return c->state != CONN_CLOSED;
+	}
+	if (r->phase == PHASE_PENDING)
+		http1_tell_end(r);
+	if (c->state != CONN_HANDLER || r->phase == PHASE_PENDING)
+		return c->state == CONN_SEND;
+	pipeline_run(r);
+	http1_follow(c);
+	return true;
 }
 
 /* The answer has been given, but where the next request begins nobody knows. */
@@ -547,11 +585,7 @@ http1_advance(struct conn *c, struct str *in)
 			goes_on = http1_read_body(c, in);
 			break;
 		case CONN_HANDLER:
-			goes_on = c->req->phase != PHASE_PENDING;
-			if (goes_on) {
-				pipeline_run(c->req);
-				http1_follow(c);
-			}
+			goes_on = http1_wait_handler(c, in);
 			break;
 		case CONN_SEND:
 			goes_on = http1_send(c, in);
@@ -605,6 +639,7 @@ http1_on_deadline(struct conn *c)
 		conn_continue(c);
 		return;
 	case CONN_BODY:
+	case CONN_HANDLER:	/* streamed content */
 		s->timeouts_body++;
 		c->is_timed_out = true;
 		conn_continue(c);
@@ -616,7 +651,6 @@ http1_on_deadline(struct conn *c)
 		s->timeouts_body++;
 		conn_close(c, "unwanted content took too long");
 		return;
-	case CONN_HANDLER:
 	case CONN_LINGER:
 	case CONN_CLOSED:
 		conn_close(c, "lingered long enough");

@@ -28,6 +28,10 @@ void http1_on_deadline(struct conn *c);
 /* The connection goes away while a request is under way. */
 void http1_abort(struct conn *c);
 
+/* The route is known, or that there is none: content that is too long for it
+ * is refused. */
+void http1_limit_body(struct request *r);
+
 /*
  * The pipeline asks for the request's content.  Returns true when it is there
  * (or none is to come), false when it has to be waited for.

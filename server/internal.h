@@ -8,6 +8,8 @@
 #ifndef CORELANE_SERVER_INTERNAL_H
 #define CORELANE_SERVER_INTERNAL_H
 
+#include <event2/event_struct.h>
+
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/pool.h"
@@ -16,6 +18,7 @@
 #include "server/out.h"
 #include "server/server.h"
 #include "server/service.h"
+#include "server/hooks.h"
 
 struct access_log;
 struct conn;
@@ -60,6 +63,10 @@ struct server {
 	char date_block[SERVER_DATE_BLOCK_BYTES + 1];
 	int64_t date_block_s;
 
+	struct module_set *modules;	/* NULL: not loaded */
+	struct lane_ctx *tasks, *new_tasks;	/* background: ctx.h */
+	struct event task_event;
+	struct hooks hooks;
 	struct service *service[SERVICE_KIND_COUNT];	/* NULL for raw TCP */
 	struct access_log *log;		/* NULL: none */
 	struct peers *peers;		/* NULL: no limit per address */

@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "server/conn.h"
+#include "server/ctx.h"
 #include "server/flight.h"
 #include "server/http1.h"
 #include "server/internal.h"
@@ -135,22 +136,51 @@ pipeline_handle(struct request *r)
 	return r->route->handler->run(r, r->route->state);
 }
 
+/* "api.user", "static"; or what ran before there was a handler. */
+static struct str
+pipeline_handler_name(const struct request *r)
+{
+	if (r->phase == PHASE_BEFORE || r->route == NULL)
+		return STR("middleware");
+	if (r->route->config->handler == HANDLER_MODULE)
+		return r->route->config->module_handler;
+	return str_of(r->route->handler->name);
+}
+
 /* A handler has failed: the log gets the detail, the client doesn't. */
 static void
 pipeline_fail(struct request *r, int result)
 {
 	const char *what = result < 0 ? strerrordesc_np(-result) : NULL;
+	struct str name = pipeline_handler_name(r);
 
+	if (r->ctx != NULL && r->ctx->mistake != NULL)
+		what = r->ctx->mistake;
+	if (what == NULL)
+		what = "returned without an answer";
 	r->srv->stats->handler_errors++;
 	request_give_id(r);
-	log_error("%.*s %.*s: %s (request %.*s)", STR_FMT(r->head->method_name),
-	    STR_FMT(r->head->target), what != NULL ? what
-	    : "the handler returned without a response", STR_FMT(r->id));
+	log_error("%.*s %.*s: route %.*s: %.*s: %s (request %.*s)",
+	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
+	    STR_FMT(r->route != NULL ? r->route->config->path : STR("none")),
+	    STR_FMT(name), what, STR_FMT(r->id));
 	response_reset(r);
 	if (result == -ENOMEM)
 		response_error(r, 503, "out of memory");
 	else
 		response_error(r, 500, "internal error");
+}
+
+/* The timeout middleware's, or that of all; one that passed while content came
+ * holds for the handler at once. */
+void
+pipeline_start_deadline(struct request *r)
+{
+	if (r->deadline_status == 0)
+		request_set_deadline(r,
+		    (uint64_t)r->srv->config->timeouts.request_ms, 503);
+	else if (r->deadline.prev == NULL)
+		request_set_deadline(r, 0, r->deadline_status);
 }
 
 /* What a hook or a handler returned decides where the request goes. */
@@ -160,13 +190,9 @@ pipeline_take(struct request *r, int result)
 	if (result == REQUEST_PENDING) {
 		r->pending_from = r->phase;
 		r->phase = PHASE_PENDING;
-		/* The timeout middleware's, or that of all; one that passed
-		 * while content came holds for the handler at once. */
-		if (r->deadline_status == 0)
-			request_set_deadline(r,
-			    (uint64_t)r->srv->config->timeouts.request_ms, 503);
-		else if (r->deadline.prev == NULL)
-			request_set_deadline(r, 0, r->deadline_status);
+		/* While content comes, timeouts.body holds. */
+		if (!http1_takes_body(r))
+			pipeline_start_deadline(r);
 	} else if (result == REQUEST_NEXT && r->phase == PHASE_BEFORE) {
 		r->phase = PHASE_BODY;
 	} else {
@@ -188,6 +214,7 @@ pipeline_run(struct request *r)
 		switch (r->phase) {
 		case PHASE_ROUTE:
 			pipeline_route(r);
+			http1_limit_body(r);
 			flight_enter(r, RECORD_MIDDLEWARE);
 			r->phase = PHASE_BEFORE;
 			break;
@@ -230,7 +257,9 @@ request_resume(struct request *r, int result)
 		return;
 	}
 	r->phase = r->pending_from;
-	pipeline_take(r, result);
+	/* The `before` hooks behind the one that waited run now. */
+	if (r->phase != PHASE_BEFORE || result != REQUEST_NEXT)
+		pipeline_take(r, result);
 	conn_continue(r->conn);
 }
 
@@ -238,6 +267,8 @@ void
 pipeline_cancel(struct request *r)
 {
 	wheel_clear(&r->deadline);
+	if (r->ctx != NULL)
+		ctx_cancel(r->ctx);
 	if (r->phase == PHASE_PENDING && r->pending_from == PHASE_HANDLE &&
 	    r->route->handler->cancel != NULL)
 		r->route->handler->cancel(r, r->route->state);

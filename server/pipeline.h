@@ -21,6 +21,10 @@
 
 void pipeline_run(struct request *r);
 
+/* A pending request's time begins: with streamed content, when all of it has
+ * come. */
+void pipeline_start_deadline(struct request *r);
+
 /* Drops a request whose client is gone: cancels its handler. */
 void pipeline_cancel(struct request *r);
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "server/conn.h"
+#include "server/ctx.h"
 #include "server/flight.h"
 #include "server/handler.h"
 #include "server/internal.h"
@@ -57,8 +58,10 @@ request_free(struct request *r)
 		if (source->stop != NULL)
 			source->stop(source);
 	}
-	spool_free(r->spool);
-	arena_done(&r->arena);
+	if (r->ctx == NULL || !ctx_end(r->ctx)) {
+		spool_free(r->spool);
+		arena_done(&r->arena);
+	}
 	pool_put(&r->srv->requests, r);
 }
 

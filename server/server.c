@@ -17,9 +17,11 @@
 
 #include "server/access_log.h"
 #include "server/conn.h"
+#include "server/ctx.h"
 #include "server/http1.h"
 #include "server/internal.h"
 #include "server/memo.h"
+#include "server/module.h"
 #include "server/offload.h"
 #include "server/peers.h"
 #include "server/pipeline.h"
@@ -57,13 +59,31 @@ server_init_services(struct server *srv, struct error *err)
 	static const struct config_middlewares none = {NULL, 0};
 	const struct config *cfg = srv->config;
 
-	srv->service[SERVICE_PUBLIC] = service_new(srv, &cfg->routes,
+	srv->service[SERVICE_PUBLIC] = service_new(srv,
+	    module_set_routes(srv->modules),
 	    &cfg->middleware, SERVICE_PUBLIC, err);
 	if (srv->service[SERVICE_PUBLIC] == NULL)
 		return -1;
 	srv->service[SERVICE_ADMIN] = service_new(srv, service_admin_routes(),
 	    &none, SERVICE_ADMIN, err);
 	return srv->service[SERVICE_ADMIN] != NULL ? 0 : -1;
+}
+
+/* The first problem stands for all: `corelane check` tells every one. */
+static int
+server_init_modules(struct server *srv, const struct server_args *args,
+    struct error *err)
+{
+	struct config_problems problems = {0};
+
+	if (ctx_tasks_init(srv) == -1)
+		return error_nomem(err, "an event");
+	srv->modules = module_set_new(srv, args->modules, &problems);
+	if (srv->modules == NULL)
+		error_set(err, ERROR_INVALID, "%s", problems.count > 0
+		    ? problems.item[0] : "no memory for modules");
+	config_problems_done(&problems);
+	return srv->modules != NULL ? 0 : -1;
 }
 
 static int
@@ -160,7 +180,9 @@ server_new(const struct server_args *args, struct error *err)
 	if (server_init_buffers(srv, err) == -1 ||
 	    server_init_limits(srv, args, err) == -1 ||
 	    server_init_offload(srv, err) == -1 ||
-	    server_init_services(srv, err) == -1) {
+	    server_init_modules(srv, args, err) == -1 ||
+	    server_init_services(srv, err) == -1 ||
+	    hooks_start(srv, args->crash, err) == -1) {
 		server_free(srv);
 		return NULL;
 	}
@@ -176,6 +198,17 @@ close_conn(struct wheel_node *node, void *arg)
 	conn_close(c, "the server ends");
 }
 
+/* Hooks that had no drain to run in run now, as far as they go at once. */
+static void
+server_run_stop_hooks(struct server *srv)
+{
+	if (srv->modules == NULL || srv->hooks.has_stopped ||
+	    !srv->hooks.is_started)
+		return;
+	hooks_stop(srv);
+	ctx_tasks_run(srv);
+}
+
 void
 server_free(struct server *srv)
 {
@@ -184,10 +217,13 @@ server_free(struct server *srv)
 	wheel_each(&srv->conn_timers, close_conn, srv);
 	server_turn(srv);
 	assert(srv->conn_count == 0);
+	server_run_stop_hooks(srv);
+	ctx_tasks_done(srv);
 	/* What a thread works on ends before anything that it may use. */
 	offload_free(srv->offload);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
+	module_set_free(srv->modules);
 	access_log_free(srv->log);
 	peers_free(srv->peers);
 	memo_free(srv->memo);
@@ -235,6 +271,8 @@ server_turn(struct server *srv)
 		else
 			conn_continue(c);
 	}
+	if (srv->is_draining && srv->conn_count == 0)
+		hooks_stop(srv);
 	if (srv->is_clock_fresh) {
 		histogram_add(&srv->stats->turn_time,
 		    (clock_now_ns() - srv->turn_ns) / 1000, 1);
@@ -292,7 +330,22 @@ server_drain(struct server *srv)
 bool
 server_is_drained(const struct server *srv)
 {
-	return srv->is_draining && srv->conn_count == 0;
+	return srv->is_draining && srv->conn_count == 0 &&
+	    srv->hooks.has_stopped && srv->hooks.stopping == 0;
+}
+
+enum server_state
+server_state(struct server *srv, struct error *err)
+{
+	if (srv->hooks.has_failed) {
+		if (err != NULL)
+			*err = srv->hooks.err;
+		return SERVER_FAILED;
+	}
+	if (srv->hooks.starting > 0)
+		return SERVER_STARTING;
+	srv->hooks.is_started = true;
+	return SERVER_STARTED;
 }
 
 void

@@ -31,6 +31,7 @@
 
 struct event_base;
 struct lane_crash;
+struct module_given;
 struct metric_names;
 struct recorder;
 struct server;
@@ -61,6 +62,8 @@ struct server_args {
 	unsigned worker;		/* the number, for logs and ids */
 	size_t connections_max;		/* resolved limits.connections */
 	int access_log_fd;		/* borrowed, or -1: none */
+	/* Modules that are there already, by name: a test's.  Or NULL. */
+	const struct module_given *modules;
 	struct recorder *recorder;	/* borrowed, or NULL: none */
 	struct metric_names *metrics;	/* borrowed, or NULL: none */
 	/* What killed the worker that this one replaces: borrowed; NULL:
@@ -71,6 +74,14 @@ struct server_args {
 /* Returns NULL on a bad route table, pattern, or want of memory. */
 struct server *server_new(const struct server_args *args, struct error *err)
     __attribute__((warn_unused_result));
+
+/*
+ * Whether the modules' start hooks have ended: a worker that is STARTING turns
+ * its loop, and accepts nobody.  SERVER_FAILED: err, which may be NULL, gets
+ * the reason.
+ */
+enum server_state { SERVER_STARTING, SERVER_STARTED, SERVER_FAILED };
+enum server_state server_state(struct server *srv, struct error *err);
 
 /* Closes every connection at once. */
 void server_free(struct server *srv);
@@ -120,8 +131,11 @@ size_t server_file_count(const struct config *cfg);
  */
 size_t server_check(struct config *cfg, struct config_problems *problems);
 
-/* Prints the route table, a line each: methods, host, pattern, handler,
- * middleware. */
-void server_print_routes(const struct config *cfg, struct buf *out);
+/* The same with the modules loaded and initialised, so that their routes are
+ * checked too: for a process that does nothing else afterwards, since a
+ * module's code stays.  out: gets the route table, a line each (methods, host,
+ * pattern, handler, middleware); or NULL. */
+size_t server_check_modules(struct config *cfg,
+    struct config_problems *problems, struct buf *out);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "server/internal.h"
+#include "server/module.h"
 
 static void
 chain_done(struct chain *chain)
@@ -59,6 +60,20 @@ chain_init(struct chain *chain, struct server *srv,
 	return 0;
 }
 
+unsigned
+route_methods(const struct server *srv, const struct config_route *cfg)
+{
+	const struct module_route *route = NULL;
+
+	if (cfg->methods != 0)
+		return cfg->methods;
+	if (cfg->handler == HANDLER_MODULE && srv->modules != NULL)
+		route = module_find_route(srv->modules, cfg->module_handler,
+		    NULL);
+	return route != NULL ? route->methods
+	    : handler_table[cfg->handler]->methods;
+}
+
 static int
 service_add_route(struct service *svc, struct server *srv,
     const struct config_route *cfg, struct error *err)
@@ -68,13 +83,15 @@ service_add_route(struct service *svc, struct server *srv,
 	struct route_spec spec = {
 		.pattern = cfg->path,
 		.host = cfg->host,
-		.methods = cfg->methods != 0 ? cfg->methods : h->methods,
+		.methods = route_methods(srv, cfg),
 		.target = route,
 	};
 	void *other;
 
 	route->config = cfg;
 	route->handler = h;
+	route->body_bytes = cfg->body_bytes != CONFIG_AUTO ?
+	    (uint64_t)cfg->body_bytes : srv->config->limits.body_bytes;
 	if (h->setup != NULL && h->setup(cfg, srv, &route->state, err) == -1)
 		return error_wrap(err, "handler %s", h->name);
 	if (h->body != NULL)
@@ -140,14 +157,18 @@ service_free(struct service *svc)
 	free(svc);
 }
 
+#define ADMIN_ROUTE(is_path, is_handler)                                       \
+	{.path = STR_INIT(is_path), .handler = (is_handler),                   \
+	    .body_bytes = CONFIG_AUTO}
+
 const struct config_routes *
 service_admin_routes(void)
 {
 	static struct config_route route[] = {
-		{.path = STR_INIT("/health"), .handler = HANDLER_HEALTH},
-		{.path = STR_INIT("/ready"), .handler = HANDLER_READY},
-		{.path = STR_INIT("/metrics"), .handler = HANDLER_METRICS},
-		{.path = STR_INIT("/stats"), .handler = HANDLER_STATS},
+		ADMIN_ROUTE("/health", HANDLER_HEALTH),
+		ADMIN_ROUTE("/ready", HANDLER_READY),
+		ADMIN_ROUTE("/metrics", HANDLER_METRICS),
+		ADMIN_ROUTE("/stats", HANDLER_STATS),
 	};
 	static const struct config_routes routes = {
 		route, sizeof(route) / sizeof(route[0])

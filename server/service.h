@@ -37,6 +37,7 @@ struct service_route {
 	const struct handler *handler;
 	void *state;			/* the handler's */
 	enum handler_body body;
+	uint64_t body_bytes; /* how much content it takes */
 	struct chain chain;
 };
 
@@ -55,6 +56,10 @@ struct service *service_new(struct server *srv,
     const struct config_middlewares *middleware, unsigned key,
     struct error *err) __attribute__((warn_unused_result));
 void service_free(struct service *svc);
+
+/* What a route answers to: as configured, or what its handler says. */
+unsigned route_methods(const struct server *srv,
+    const struct config_route *cfg);
 
 /* The routes that the admin address has by itself: lent for ever. */
 const struct config_routes *service_admin_routes(void);

@@ -10,10 +10,13 @@
  */
 #include "workers/cli.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config/config.h"
@@ -51,39 +54,25 @@ cli_serve(const struct cli_args *args)
 
 /* --- configuration --- */
 
-/* Loads and checks, or prints every problem and returns NULL. */
-static struct config *
-cli_load(const char *file)
+static void
+cli_print_problems(struct config_problems *problems)
 {
-	struct config_problems problems;
-	struct config *cfg = config_load(file, &problems);
-
-	if (cfg != NULL && server_check(cfg, &problems) > 0) {
-		config_unref(cfg);
-		cfg = NULL;
-	}
-	for (size_t i = 0; i < problems.count; i++)
-		fprintf(stderr, "%s\n", problems.item[i]);
-	if (problems.dropped > 0)
-		fprintf(stderr, "... and %zu more\n", problems.dropped);
-	config_problems_done(&problems);
-	return cfg;
+	for (size_t i = 0; i < problems->count; i++)
+		fprintf(stderr, "%s\n", problems->item[i]);
+	if (problems->dropped > 0)
+		fprintf(stderr, "... and %zu more\n", problems->dropped);
+	config_problems_done(problems);
 }
 
-int
-cli_check(const struct cli_args *args)
+/* What `check` or `routes` says of a file that is right. */
+static int
+cli_tell_config(const struct cli_args *args, struct config *cfg,
+    struct buf *routes)
 {
-	struct config *cfg = cli_load(args->config);
-	struct error err;
 	struct buf text;
 
-	if (cfg == NULL)
-		return CLI_FAILED;
-	if (privileges_check(cfg, &err) == -1) {
-		fprintf(stderr, "%s: %s\n", args->config, err.text);
-		config_unref(cfg);
-		return CLI_FAILED;
-	}
+	if (routes != NULL)
+		return cli_write(routes);
 	buf_init(&text, 0);
 	if (args->print)
 		config_print(cfg, &text);
@@ -92,22 +81,84 @@ cli_check(const struct cli_args *args)
 		    args->config, cfg->listen_count,
 		    cfg->listen_count == 1 ? "" : "s", cfg->routes.count,
 		    cfg->routes.count == 1 ? "" : "s");
-	config_unref(cfg);
 	return cli_write(&text);
+}
+
+/* Checks with the modules in this process, and tells. */
+static int
+cli_check_here(const struct cli_args *args, struct config *cfg,
+    bool with_routes)
+{
+	struct config_problems problems = {0};
+	struct buf routes;
+	struct error err;
+
+	buf_init(&routes, 0);
+	if (server_check_modules(cfg, &problems, with_routes ? &routes : NULL)
+	    > 0) {
+		cli_print_problems(&problems);
+		buf_done(&routes);
+		return CLI_FAILED;
+	}
+	config_problems_done(&problems);
+	if (!with_routes && privileges_check(cfg, &err) == -1) {
+		fprintf(stderr, "%s: %s\n", args->config, err.text);
+		return CLI_FAILED;
+	}
+	return cli_tell_config(args, cfg, with_routes ? &routes : NULL);
+}
+
+/* A module may crash the process that loads it: that is a finding, too. */
+static int
+cli_check_child(const struct cli_args *args, struct config *cfg,
+    bool with_routes)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == -1)
+		return cli_fail(strerror(errno));
+	if (pid == 0)
+		_exit(cli_check_here(args, cfg, with_routes));
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		continue;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	fprintf(stderr, "%s: modules: the check was killed by SIG%s while it "
+	    "loaded and initialised them\n", args->config,
+	    sigabbrev_np(WTERMSIG(status)));
+	return CLI_FAILED;
+}
+
+static int
+cli_check_config(const struct cli_args *args, bool with_routes)
+{
+	struct config_problems problems;
+	struct config *cfg = config_load(args->config, &problems);
+	int code;
+
+	if (cfg == NULL) {
+		cli_print_problems(&problems);
+		return CLI_FAILED;
+	}
+	config_problems_done(&problems);
+	code = cfg->modules.count > 0
+	    ? cli_check_child(args, cfg, with_routes)
+	    : cli_check_here(args, cfg, with_routes);
+	config_unref(cfg);
+	return code;
+}
+
+int
+cli_check(const struct cli_args *args)
+{
+	return cli_check_config(args, false);
 }
 
 int
 cli_routes(const struct cli_args *args)
 {
-	struct config *cfg = cli_load(args->config);
-	struct buf text;
-
-	if (cfg == NULL)
-		return CLI_FAILED;
-	buf_init(&text, 0);
-	server_print_routes(cfg, &text);
-	config_unref(cfg);
-	return cli_write(&text);
+	return cli_check_config(args, true);
 }
 
 int

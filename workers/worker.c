@@ -57,7 +57,7 @@ struct worker {
 	uint64_t lost_lines;		/* of the access log, as told */
 	uint64_t lost_quiet_ms;		/* not told again before */
 	unsigned ticks;
-	bool draining, done;
+	bool started, draining, done;
 	uint64_t drain_until_ms;
 };
 
@@ -504,18 +504,45 @@ worker_close(struct worker *w)
 	free(w->stats);
 }
 
-static void
+/* Modules may have things to do before clients come: until then the loop turns
+ * and nobody is accepted.  Returns false when they have failed. */
+static bool
+worker_check_started(struct worker *w)
+{
+	struct error err;
+
+	error_clear(&err);
+	switch (server_state(w->server, &err)) {
+	case SERVER_STARTING:
+		return true;
+	case SERVER_STARTED:
+		w->started = true;
+		(void)message_send(w->args->supervisor_fd, MESSAGE_READY, NULL,
+		    NULL);
+		return true;
+	case SERVER_FAILED:
+		break;
+	}
+	(void)message_send(w->args->supervisor_fd, MESSAGE_FAILED, NULL,
+	    err.text);
+	return false;
+}
+
+/* Returns the process's exit code. */
+static int
 worker_serve(struct worker *w)
 {
 	shared_beat(w->args->shared, worker_now_ms());
-	(void)message_send(w->args->supervisor_fd, MESSAGE_READY, NULL, NULL);
 	while (!w->done) {
+		if (!w->started && !worker_check_started(w))
+			return 1;
 		event_base_loop(w->base, EVLOOP_ONCE);
 		server_turn(w->server);
 		if (w->acceptor != NULL)
 			acceptor_turn(w->acceptor);
 		worker_check_drain(w);
 	}
+	return 0;
 }
 
 int
@@ -533,7 +560,7 @@ worker_run(const struct worker_args *args)
 	worker_pin(args->cpu);
 	shared_enter_process(args->shared, args->slot);
 	if (worker_open(&w, &err) == 0) {
-		worker_serve(&w);
+		code = worker_serve(&w);
 	} else {
 		(void)message_send(args->supervisor_fd, MESSAGE_FAILED, NULL,
 		    err.text);

@@ -23,9 +23,14 @@
 #include "common/error.h"
 #include "config/config.h"
 
+struct config_database;
+struct config_databases;
 struct db;
 struct db_query;
+struct event_base;
+struct offload;
 struct server;
+struct stats;
 
 enum db_query_kind { DB_STATEMENT, DB_BEGIN, DB_COMMIT, DB_ROLLBACK };
 
@@ -42,9 +47,15 @@ struct lane_rows {
 	struct lane_str *name; /* of columns */
 	struct lane_value *cell; /* row by row */
 	struct arena arena; /* no cache: made on any thread */
+	unsigned capacity; /* rows that `cell` has room for */
+	size_t bytes; /* taken from the arena: see DB_ROWS_BYTES_MAX */
+	struct arena *scratch; /* `arena`, for getters: by db_query_done() */
 	void *driver_result; /* a PGresult: freed by free_result */
 	void (*free_result)(void *driver_result);
 };
+
+/* The most memory that one result may take. */
+#define DB_ROWS_BYTES_MAX ((size_t)64 << 20)
 
 struct db_query {
 	enum db_query_kind kind;
@@ -89,28 +100,55 @@ struct db_driver {
 struct db {
 	const struct config_database *config;
 	const struct db_driver *driver;
-	struct server *srv;
+	struct event_base *base;
+	struct offload *pool; /* NULL: there is none (offload_threads 0) */
+	struct stats *stats;
 	void *state; /* the driver's */
 	uint64_t queries, errors;
 };
 
 struct db_set;
 
+/* What one is opened with; all borrowed for its life. */
+struct db_args {
+	struct event_base *base;
+	struct offload *pool;
+	struct stats *stats;
+};
+struct db *db_new(const struct config_database *config,
+    const struct db_args *args, struct error *err)
+    __attribute__((warn_unused_result));
+/* After the pool, whose threads may be at work on it, and after all contexts.
+ * NULL is a no-op. */
+void db_free(struct db *db);
+
 /* All databases of the configuration.  NULL where one can't be opened at all
  * (an unknown kind, a driver that isn't built in). */
-struct db_set *db_set_new(struct server *srv, struct error *err)
+struct db_set *db_set_new(const struct config_databases *configs,
+    const struct db_args *args, struct error *err)
     __attribute__((warn_unused_result));
 void db_set_free(struct db_set *set);
+/* name: NULL for "main".  NULL where there is none of that name. */
 struct db *db_find(struct db_set *set, const char *name);
-/* Why the server isn't ready, or NULL: for /ready. */
-const char *db_set_unready(const struct db_set *set);
+/* The first that doesn't answer, or NULL: for /ready. */
+const struct db *db_set_unready(const struct db_set *set);
 
 /* For drivers: the query's result is complete. */
 void db_query_done(struct db_query *q);
 
-/* For drivers: result building; safe on any thread that has the query. */
+/*
+ * For drivers: making a result; safe on any thread that has the query.  Rows
+ * that are all zero are an empty result.  Where memory, or DB_ROWS_BYTES_MAX,
+ * runs out, -1 or NULL is returned and the result has been made a failed one.
+ */
 int db_rows_begin(struct lane_rows *rows, unsigned columns);
-struct lane_value *db_rows_add(struct lane_rows *rows); /* a row's cells */
+/* Bytes of the result's own: names, text, blobs. */
+void *db_rows_alloc(struct lane_rows *rows, size_t bytes);
+/* A copy, with a NUL behind it; p NULL as above. */
+struct lane_str db_rows_copy(struct lane_rows *rows, struct lane_str s);
+/* One row more: its cells, all LANE_NULL. */
+struct lane_value *db_rows_add(struct lane_rows *rows);
+/* Drops what is there, and keeps why: sqlstate and text are copied. */
 void db_rows_fail(struct lane_rows *rows, int status, const char *sqlstate,
     bool is_retryable, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

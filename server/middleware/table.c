@@ -16,6 +16,7 @@ extern const struct middleware middleware_headers;
 extern const struct middleware middleware_response_time;
 extern const struct middleware middleware_ip_filter;
 extern const struct middleware middleware_compress;
+extern const struct middleware middleware_module;
 
 const struct middleware *const middleware_table[MIDDLEWARE_KIND_COUNT] = {
 	[MIDDLEWARE_REQUEST_ID] = &middleware_request_id,
@@ -27,4 +28,5 @@ const struct middleware *const middleware_table[MIDDLEWARE_KIND_COUNT] = {
 	[MIDDLEWARE_RESPONSE_TIME] = &middleware_response_time,
 	[MIDDLEWARE_IP_FILTER] = &middleware_ip_filter,
 	[MIDDLEWARE_COMPRESS] = &middleware_compress,
+	[MIDDLEWARE_MODULE] = &middleware_module,
 };

@@ -103,8 +103,16 @@ GOOD = {
                   "${NO_SUCH:-true}", "log": {"level": "${NO_SUCH:-warn}"},
                   "timeouts": {"head": "${NO_SUCH:-3}s"},
                   "limits": {"body_bytes": "${NO_SUCH:-4}KiB"}},
-    "keys of later builds": {"modules": [], "databases": {}, "channels": None,
-                             "cluster": None},
+    "keys of later builds": {"channels": None, "cluster": None},
+    "no modules": {"modules": []},
+    "a route's limit": {"routes": [
+        {"path": "/", "handler": "echo", "body_bytes": "2MiB"},
+        {"path": "/b", "handler": "echo", "body_bytes": None}]},
+    "databases": {"databases": {
+        "main": {"url": "sqlite:run/x.db", "connections": 2, "queue": 10,
+                 "timeout": "1s", "connect": "100ms"},
+        "pg": {"url": "postgresql://me:pw@host:5432/db?x=y"},
+        "env": {"url": "${NO_SUCH:-sqlite:x}"}}},
     "tls of later builds": {"listen": [{"address": ":0", "tls": None}]},
     "a body": respond(body="text"),
     "data": respond(json={"any": ["thing", 1, None]}),
@@ -133,7 +141,14 @@ BAD = {
     "no address": {"listen": [{}]},
     "a null address": {"admin": {"address": None}},
     "tls for the admin address": {"admin": {"address": ":0", "tls": None}},
-    "modules": {"modules": [{"name": "api"}]},
+    "a module without a file": {"modules": [{"name": "api"}]},
+    "a module's config that is a list": {"modules": [
+        {"name": "api", "file": "a", "config": []}]},
+    "an unknown key for a module's handler": {"routes": [
+        {"path": "/", "handler": "api.users", "root": "x"}]},
+    "a database without a url": {"databases": {"main": {}}},
+    "a database of another kind": {"databases": {"main": {"url": "mysql:x"}}},
+    "a list of databases": {"databases": [{"url": "sqlite:x"}]},
     "no handler": {"routes": [{"path": "/"}]},
     "no path": {"routes": [{"handler": "echo"}]},
     "an unknown handler": {"routes": [{"path": "/", "handler": "eco"}]},
@@ -153,6 +168,20 @@ BAD = {
     "another middleware's key": {"middleware": [
         {"use": "cors", "level": 1}]},
 }
+
+
+# What only a module itself can take or refuse.
+MODULE = {
+    "modules": [
+        {"name": "api", "file": "api.so", "prefix": "/a", "routes": False,
+         "middleware": [{"use": "cors"}], "config": {"any": [1, None]}}],
+    "middleware": [{"use": "api.audit", "any": {"key": 1}}],
+    "routes": [{"path": "/", "handler": "api.users"}],
+}
+
+
+def test_the_schema_leaves_a_module_its_keys(validator):
+    validator.validate(MODULE)
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -67,8 +67,24 @@ loopback_config(const char *text)
 	return cfg;
 }
 
+/* Turns the loop until the modules' start hooks have ended, or one failed. */
+static void
+loopback_start(struct loopback *lo)
+{
+	while (server_state(lo->srv, NULL) == SERVER_STARTING) {
+		event_base_loop(lo->base, EVLOOP_ONCE);
+		server_turn(lo->srv);
+	}
+}
+
 struct loopback *
 loopback_open(const char *config_text)
+{
+	return loopback_open_with(config_text, NULL);
+}
+
+struct loopback *
+loopback_open_with(const char *config_text, const struct module_given *modules)
 {
 	const struct timeval tenth = {0, 100000};
 	struct config *cfg = loopback_config(config_text);
@@ -84,7 +100,8 @@ loopback_open(const char *config_text)
 	lo->peer.sin6_addr = in6addr_loopback;
 	lo->srv = server_new(&(struct server_args){
 	    .base = lo->base, .config = cfg, .stats = &lo->stats,
-	    .ops = &lo->ops, .connections_max = 100, .access_log_fd = -1},
+	    .ops = &lo->ops, .connections_max = 100, .access_log_fd = -1,
+	    .modules = modules},
 	    &err);
 	if (lo->srv == NULL)
 		fail_msg("%s", err.text);
@@ -92,6 +109,7 @@ loopback_open(const char *config_text)
 	lo->tick = event_new(lo->base, -1, EV_PERSIST, loopback_on_tick, lo);
 	assert_non_null(lo->tick);
 	event_add(lo->tick, &tenth);
+	loopback_start(lo);
 	return lo;
 }
 

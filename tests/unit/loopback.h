@@ -26,6 +26,7 @@
 
 #include "common/buf.h"
 #include "common/stats.h"
+#include "server/module.h"
 #include "server/server.h"
 
 /* A test that waits longer hangs. */
@@ -51,6 +52,10 @@ struct reply {
 };
 
 struct loopback *loopback_open(const char *config_text);
+/* The same with modules of the test's own: `modules` of the text names them,
+ * with any "file". */
+struct loopback *loopback_open_with(const char *config_text,
+    const struct module_given *modules);
 void loopback_close(struct loopback *lo);
 
 /* request: NUL-terminated; loopback_send() takes any bytes. */

@@ -112,7 +112,6 @@ the_hash_is_that_of_the_values(void **state)
 	    STR("{\"access_log\": {\"format\": \"combined\"}}")));
 }
 
-/* No key of this build is a secret yet: a table of its own shows it. */
 static void
 secrets_are_hidden_but_count(void **state)
 {
@@ -169,6 +168,9 @@ names_are_those_of_the_file(void **state)
 	assert_string_equal(config_method_name(METHOD_DELETE), "DELETE");
 }
 
+/* What the handler "MODULE.NAME" and its middleware stand for. */
+#define MODULE "\"modules\": [{\"name\": \"MODULE\", \"file\": \"m.so\"}], "
+
 /* Every default is read by a file that names only what chooses it. */
 static void
 every_default_is_good(void **state)
@@ -177,15 +179,16 @@ every_default_is_good(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < HANDLER_KIND_COUNT; i++) {
-		snprintf(text, sizeof(text), "{\"routes\": [{\"path\": \"/\", "
-		    "\"handler\": \"%s\"%s}]}", config_handler_name(i),
+		snprintf(text, sizeof(text), "{" MODULE "\"routes\": "
+		    "[{\"path\": \"/\", \"handler\": \"%s\"%s}]}",
+		    config_handler_name(i),
 		    i == HANDLER_REDIRECT ? ", \"to\": \"/\"" :
 		    i == HANDLER_STATIC ? ", \"root\": \".\"" : "");
 		check_round_trip(str_of(text));
 	}
 	for (size_t i = 0; i < MIDDLEWARE_KIND_COUNT; i++) {
-		snprintf(text, sizeof(text), "{\"middleware\": [{\"use\": "
-		    "\"%s\"}]}", config_middleware_name(i));
+		snprintf(text, sizeof(text), "{" MODULE "\"middleware\": "
+		    "[{\"use\": \"%s\"}]}", config_middleware_name(i));
 		check_round_trip(str_of(text));
 	}
 }

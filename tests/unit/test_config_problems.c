@@ -4,11 +4,12 @@
 
 #define HANDLERS                                                               \
 	"\"respond\", \"redirect\", \"static\", \"echo\", "                    \
-	"\"health\", \"ready\", \"metrics\" or \"stats\""
+	"\"health\", \"ready\", \"metrics\", \"stats\" or "                    \
+	"\"MODULE.NAME\""
 #define MIDDLEWARE                                                             \
 	"\"request_id\", \"access_log\", \"security_headers\", "               \
 	"\"cors\", \"timeout\", \"headers\", \"response_time\", "              \
-	"\"ip_filter\" or \"compress\""
+	"\"ip_filter\", \"compress\" or \"MODULE.NAME\""
 #define ADDRESS "must be an address like \"127.0.0.1:8080\": "
 
 static const struct config_text kinds[] = {
@@ -182,27 +183,20 @@ static const struct config_text together[] = {
 #define NOT_YET " not part of this build: take the key out or leave it empty\n"
 
 static const struct config_text later[] = {
-	{"empty keys of later builds", TEXT("{\"modules\": null, "
-	    "\"databases\": {}, \"channels\": [], \"cluster\": null, "
+	{"empty keys of later builds", TEXT("{\"channels\": [], "
+	    "\"cluster\": null, "
 	    "\"listen\": [{\"address\": \":0\", \"tls\": null}, "
 	    "{\"address\": \":0\", \"tls\": []}, "
 	    "{\"address\": \":0\", \"tls\": {}}]}"), ""},
-	{"keys of later builds", TEXT("{\"modules\": [{\"name\": \"a\"}],\n"
-	    "\"databases\": {\"main\": {}},\n"
+	{"keys of later builds", TEXT("{"
 	    "\"channels\": [{\"match\": \"*\"}],\n"
 	    "\"cluster\": {\"engine\": \"redis\"},\n"
 	    "\"listen\": [{\"address\": \":0\", \"tls\": {\"a\": 1}}]}"),
-	    "x.json:1:13: modules: modules are" NOT_YET
-	    "x.json:2:14: databases: databases are" NOT_YET
-	    "x.json:3:13: channels: channels are" NOT_YET
-	    "x.json:4:12: cluster: clusters are" NOT_YET
-	    "x.json:5:37: listen[0].tls: TLS is" NOT_YET},
+	    "x.json:1:14: channels: channels are" NOT_YET
+	    "x.json:2:12: cluster: clusters are" NOT_YET
+	    "x.json:3:37: listen[0].tls: TLS is" NOT_YET},
 	{"false isn't empty", TEXT("{\"cluster\": false}"),
 	    "x.json:1:13: cluster: clusters are" NOT_YET},
-	{"a module's handler", TEXT("{\"routes\": [{\"path\": \"/\", "
-	    "\"handler\": \"api.user\", \"anything\": 1}]}"),
-	    "x.json:1:38: routes[0].handler: modules are not part of this "
-	    "build, so there is no \"api.user\"\n"},
 	{"a handler of later builds", TEXT("{\"routes\": [{\"path\": \"/\", "
 	    "\"handler\": \"proxy\"}]}"),
 	    "x.json:1:38: routes[0].handler: \"proxy\" is not part of this "
@@ -228,10 +222,11 @@ static const struct config_text texts[] = {
 	    "x.json:1:22: routes[0].path: must be a path that starts with "
 	    "\"/\", like \"/users/{id}\", not \"a\"\n"},
 	{"what moves a terminal's cursor isn't shown", TEXT("{\"routes\": "
-	    "[{\"path\": \"/\", \"handler\": "
-	    "\"\\u001b[2J.\\u0085\\u007f\\n\xc3\xa4\"}]}"),
-	    "x.json:1:38: routes[0].handler: modules are not part of this "
-	    "build, so there is no \"?[2J.????\xc3\xa4\"\n"},
+	    "[{\"path\": \"/\", \"handler\": \"respond\", "
+	    "\"body\": {\"file\": "
+	    "\"/no/\\u001b[2J.\\u0085\\u007f\\n\xc3\xa4\"}}]}"),
+	    "x.json:1:66: routes[0].body.file: open '/no/?[2J.????\xc3\xa4': "
+	    "No such file or directory\n"},
 };
 
 static const struct config_text many[] = {

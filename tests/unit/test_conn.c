@@ -553,6 +553,60 @@ test_no_content_is_allowed(void **unused)
 	loopback_close(lo);
 }
 
+/* A route has a limit of its own, whatever that of all is. */
+static void
+test_routes_take_different_lengths(void **unused)
+{
+	struct loopback *lo = loopback_open("{\"limits\": "
+	    "{\"body_bytes\": 4}, \"routes\": ["
+	    "{\"path\": \"/all\", \"handler\": \"echo\"},"
+	    "{\"path\": \"/more\", \"handler\": \"echo\", "
+	    "\"body_bytes\": 8, \"middleware\": [{\"use\": \"cors\"}]},"
+	    "{\"path\": \"/none\", \"handler\": \"echo\", "
+	    "\"body_bytes\": 0},"
+	    "{\"path\": \"/stream\", \"handler\": \"echo\", "
+	    "\"stream\": true, \"body_bytes\": 8}]}");
+	static const struct {
+		const char *path, *framing;
+		int status;
+	} cases[] = {
+		{"/all", "Content-Length: 4\r\n\r\n1234", 200},
+		{"/all", "Content-Length: 5\r\n\r\n12345", 413},
+		{"/nowhere", "Content-Length: 5\r\n\r\n12345", 413},
+		{"/nowhere", "Content-Length: 4\r\n\r\n1234", 404},
+		{"/more", "Content-Length: 8\r\n\r\n12345678", 200},
+		{"/more", "Content-Length: 9\r\nOrigin: http://a\r\n"
+		    "Expect: 100-continue\r\n\r\n", 413},
+		{"/more", "Transfer-Encoding: chunked\r\n\r\n"
+		    "8\r\n12345678\r\n0\r\n\r\n", 200},
+		{"/more", "Transfer-Encoding: chunked\r\n\r\n"
+		    "8\r\n12345678\r\n1\r\n", 413},
+		{"/none", "Content-Length: 0\r\n\r\n", 200},
+		{"/none", "Content-Length: 1\r\n\r\n1", 413},
+		{"/stream", "Content-Length: 8\r\n\r\n12345678", 200},
+		{"/stream", "Content-Length: 9\r\n\r\n123456789", 413},
+	};
+	char request[256];
+	struct reply reply;
+	struct str allow;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\n"
+		    "Host: x\r\nConnection: close\r\n%s", cases[i].path,
+		    cases[i].framing);
+		loopback_ask(lo, request, &reply);
+		if (reply.status != cases[i].status)
+			fail_msg("%s: got %d", request, reply.status);
+		/* The route's middleware has seen the refusal. */
+		allow = reply_field(&reply, "Access-Control-Allow-Origin");
+		if (strstr(request, "Origin") != NULL)
+			assert_non_null(allow.p);
+		reply_done(&reply);
+	}
+	loopback_check_quiet(lo);
+	loopback_close(lo);
+}
+
 static void
 test_requests_per_connection(void **unused)
 {
@@ -676,6 +730,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_a_pipeline_read_slowly),
 		cmocka_unit_test(test_limits_at_their_ends),
 		cmocka_unit_test(test_no_content_is_allowed),
+		cmocka_unit_test(test_routes_take_different_lengths),
 		cmocka_unit_test(test_requests_per_connection),
 		cmocka_unit_test(test_room_for_the_operator),
 		cmocka_unit_test(test_connections_per_address),

@@ -23,10 +23,10 @@ struct lane_module;
 struct lane_test;
 
 /*
- * config: the text of a configuration file, whose entry in "modules" for this
- * module may leave out "file"; NULL: just the module.  Its init() and
- * on_worker_start() run here.  Returns NULL after telling on standard error
- * what is wrong.
+ * config: the text of a configuration file, with an entry in "modules" for this
+ * module's name, whose "file" isn't looked at; NULL: just the module, and its
+ * routes.  init() and on_worker_start() run here.  Returns NULL after telling
+ * on standard error what is wrong.
  */
 struct lane_test *lane_test_new(
     const struct lane_module *module, const char *config) LANE_CHECKED;

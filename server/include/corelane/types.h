@@ -17,12 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-#define LANE_BEGIN extern "C" {
-#define LANE_END }
+/* The API is found by modules whatever the visibility they are built with. */
+#if defined(__GNUC__)
+#define LANE_VISIBLE _Pragma("GCC visibility push(default)")
+#define LANE_VISIBLE_END _Pragma("GCC visibility pop")
 #else
-#define LANE_BEGIN
-#define LANE_END
+#define LANE_VISIBLE
+#define LANE_VISIBLE_END
+#endif
+
+#ifdef __cplusplus
+#define LANE_BEGIN LANE_VISIBLE extern "C" {
+#define LANE_END } LANE_VISIBLE_END
+#else
+#define LANE_BEGIN LANE_VISIBLE
+#define LANE_END LANE_VISIBLE_END
 #endif
 
 #if defined(__GNUC__)

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contexts and their operations: see ctx.h.
+ *
+ * Owns: background contexts; a request's is in its arena.
+ * Invariant: a context whose LANE_ASYNC was accepted has an operation under
+ * way; no continuation runs after its context has ended.
+ * Here: who waits for what, and how it ends.  Not here: what is waited for
+ * (api_async.c, fetch.c, db/), the phases of a request (pipeline.c).
+ * Context: a worker's loop.  pipeline.c -> handlers/module.c -> [ctx.c]
+ */
+#include "server/ctx.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "server/flight.h"
+#include "server/internal.h"
+#include "server/module.h"
+#include "server/request.h"
+#include "server/spool.h"
+
+struct lane_ctx *
+ctx_of(struct request *r)
+{
+	struct lane_ctx *c = r->ctx;
+
+	if (c != NULL)
+		return c;
+	c = arena_zalloc(&r->arena, sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	c->srv = r->srv;
+	c->request = r;
+	c->arena = &r->arena;
+	r->ctx = c;
+	return c;
+}
+
+/* Operations. */
+
+void
+op_start(struct lane_ctx *c, struct op *op, void (*cancel)(struct op *))
+{
+	op->ctx = c;
+	op->module = c->module;
+	op->cancel = cancel;
+	op->next = c->ops;
+	op->prev = &c->ops;
+	if (c->ops != NULL)
+		c->ops->prev = &op->next;
+	c->ops = op;
+}
+
+void
+op_finish(struct op *op)
+{
+	if (op->prev == NULL)
+		return;
+	*op->prev = op->next;
+	if (op->next != NULL)
+		op->next->prev = op->prev;
+	op->prev = NULL;
+	op->ctx->module = op->module;
+}
+
+void
+ctx_cancel(struct lane_ctx *c)
+{
+	struct op *op;
+
+	while ((op = c->ops) != NULL) {
+		op_finish(op);
+		op->cancel(op);
+	}
+}
+
+/* The coarse clock is good for what lasts 50 ms, and costs 5 ns. */
+static uint64_t
+ctx_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+ctx_enter(struct lane_ctx *c)
+{
+	c->is_running = true;
+	/* A continuation; what the pipeline runs it records itself. */
+	if (c->request != NULL && c->request->phase == PHASE_PENDING)
+		flight_enter(c->request, RECORD_HANDLER);
+	return ctx_now_ns();
+}
+
+static void
+ctx_tell_stall(struct lane_ctx *c, uint64_t held_ms)
+{
+	const struct request *r = c->request;
+	struct str name = c->route != NULL ? c->route->name
+	    : c->module != NULL ? c->module->config->name : STR("a module");
+
+	c->srv->stats->loop_stalls++;
+	if (r == NULL)
+		log_warn("%.*s held the loop for %llu ms: long work belongs on "
+		    "the pool (lane_offload)", STR_FMT(name),
+		    (unsigned long long)held_ms);
+	else
+		log_warn("%.*s held the loop for %llu ms in %.*s %.*s: long "
+		    "work belongs on the pool (lane_offload)", STR_FMT(name),
+		    (unsigned long long)held_ms, STR_FMT(r->head->method_name),
+		    STR_FMT(r->head->path));
+}
+
+void
+ctx_leave(struct lane_ctx *c, uint64_t since_ns)
+{
+	uint64_t held_ms = (ctx_now_ns() - since_ns) / 1000000;
+
+	c->is_running = false;
+	if (c->request != NULL && c->request->phase == PHASE_PENDING)
+		flight_leave(c->request);
+	if (held_ms >= LOOP_STALL_MS)
+		ctx_tell_stall(c, held_ms);
+}
+
+/* What module code returned: its mistakes get a text for the log. */
+static const char *
+ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
+{
+	if (c->is_answered_twice)
+		return "answered twice";
+	if (result == LANE_ASYNC)
+		return c->ops != NULL ? NULL
+		    : "returned LANE_ASYNC with nothing under way";
+	if (result == LANE_NEXT)
+		return may_go_on ? NULL : "returned without an answer";
+	if (result > LANE_ASYNC && (result < 200 || result > 599))
+		return "returned what is neither a status nor an errno";
+	return NULL;
+}
+
+int
+ctx_result(struct lane_ctx *c, int result, bool is_handler)
+{
+	const char *mistake = ctx_mistake(c, result, !is_handler);
+
+	if (mistake == NULL)
+		return result;
+	c->mistake = mistake;
+	c->is_answered_twice = false;
+	return -EPROTO;
+}
+
+/* Background tasks. */
+
+static void
+ctx_free_memory(struct lane_ctx *c)
+{
+	struct arena arena = c->own;
+	bool is_task = c->is_task;
+
+	spool_free(c->spool);
+	arena_done(&arena);	/* a request's context lies in it */
+	if (is_task)
+		free(c);
+}
+
+static void
+ctx_end_task(struct lane_ctx *c, int result)
+{
+	ctx_cancel(c);
+	*c->prev_task = c->next_task;
+	if (c->next_task != NULL)
+		c->next_task->prev_task = c->prev_task;
+	if (result < 0 && result != -ECANCELED)
+		log_error("%s: a background task failed: %s",
+		    c->module != NULL ? c->module->config->name.p : "server",
+		    c->mistake != NULL ? c->mistake : strerror(-result));
+	if (c->on_end != NULL)
+		c->on_end(c, result, c->on_end_arg);
+	c->is_ended = true;
+	if (c->hold_count == 0)
+		ctx_free_memory(c);
+}
+
+static void
+ctx_take_task(struct lane_ctx *c, int result)
+{
+	const char *mistake = ctx_mistake(c, result, true);
+
+	if (mistake == NULL && result == LANE_ASYNC)
+		return;
+	if (mistake != NULL) {
+		c->mistake = mistake;
+		result = -EPROTO;
+	}
+	ctx_end_task(c, result);
+}
+
+void
+ctx_take(struct lane_ctx *c, int result)
+{
+	struct request *r = c->request;
+
+	if (c->is_ended)
+		return;
+	if (c->is_task) {
+		ctx_take_task(c, result);
+		return;
+	}
+	if (result == LANE_ASYNC && c->ops != NULL && !c->is_answered_twice)
+		return;
+	result = ctx_result(c, result, r->pending_from == PHASE_HANDLE);
+	ctx_cancel(c);
+	request_resume(r, result);
+}
+
+/* Runs the tasks that were spawned, and those that these spawn. */
+void
+ctx_tasks_run(struct server *srv)
+{
+	struct lane_ctx *c;
+
+	server_wake(srv);
+	while ((c = srv->new_tasks) != NULL) {
+		srv->new_tasks = c->next_new;
+		c->is_new = false;
+		CTX_CALL(c, c->task(c, c->task_state));
+	}
+}
+
+static void
+ctx_on_tasks(int fd, short what, void *arg)
+{
+	ctx_tasks_run(arg);
+}
+
+int
+ctx_tasks_init(struct server *srv)
+{
+	return event_assign(&srv->task_event, srv->base, -1, 0, ctx_on_tasks,
+	    srv);
+}
+
+void
+ctx_tasks_done(struct server *srv)
+{
+	srv->new_tasks = NULL;
+	while (srv->tasks != NULL)
+		ctx_end_task(srv->tasks, -ECANCELED);
+	if (srv->base != NULL && event_initialized(&srv->task_event))
+		event_del(&srv->task_event);
+}
+
+int
+ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
+    void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
+    void *arg)
+{
+	struct lane_ctx *c = calloc(1, sizeof(*c)), **last;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->srv = srv;
+	c->is_task = c->is_new = true;
+	arena_init(&c->own, &srv->arenas);
+	c->arena = &c->own;
+	c->module = module;
+	c->task = fn;
+	c->task_state = state;
+	c->on_end = on_end;
+	c->on_end_arg = arg;
+	c->next_task = srv->tasks;
+	c->prev_task = &srv->tasks;
+	if (srv->tasks != NULL)
+		srv->tasks->prev_task = &c->next_task;
+	srv->tasks = c;
+	for (last = &srv->new_tasks; *last != NULL; last = &(*last)->next_new)
+		continue;
+	*last = c;
+	event_active(&srv->task_event, EV_TIMEOUT, 0);
+	return 0;
+}
+
+/* The end of a request, and of what a pool thread kept of it. */
+
+bool
+ctx_end(struct lane_ctx *c)
+{
+	struct request *r = c->request;
+
+	ctx_cancel(c);
+	c->is_ended = true;
+	c->request = NULL;
+	if (c->hold_count == 0)
+		return false;
+	c->own = r->arena;
+	c->arena = &c->own;
+	c->spool = r->spool;
+	r->spool = NULL;
+	return true;
+}
+
+void
+ctx_hold(struct lane_ctx *c)
+{
+	c->hold_count++;
+}
+
+void
+ctx_release(struct lane_ctx *c)
+{
+	if (--c->hold_count == 0 && c->is_ended)
+		ctx_free_memory(c);
+}
