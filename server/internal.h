@@ -21,6 +21,7 @@
 #include "server/hooks.h"
 
 struct access_log;
+struct alarms;
 struct conn;
 struct head_store;
 struct memo;
@@ -71,6 +72,7 @@ struct server {
 	struct access_log *log;		/* NULL: none */
 	struct peers *peers;		/* NULL: no limit per address */
 	struct offload *offload;	/* NULL: offload_threads is 0 */
+	struct alarms *alarms;		/* precise to a millisecond */
 
 	struct conn *queued;		/* looked at when the turn ends */
 	bool is_in_turn;		/* scratch and batch are in use */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "server/access_log.h"
+#include "server/alarm.h"
 #include "server/conn.h"
 #include "server/ctx.h"
 #include "server/http1.h"
@@ -28,8 +29,6 @@
 
 /* Chunks of arenas kept for the next requests, per worker. */
 #define ARENA_SPARE_MAX 64
-/* Jobs that may wait for a thread. */
-#define OFFLOAD_QUEUE_MAX 1024
 
 static void
 server_render_date(struct server *srv)
@@ -110,9 +109,19 @@ server_init_buffers(struct server *srv, struct error *err)
 }
 
 static void
-server_on_offload(void *arg)
+server_on_wake(void *arg)
 {
 	server_wake(arg);
+}
+
+static int
+server_init_alarms(struct server *srv, struct error *err)
+{
+	srv->alarms = alarms_new(srv->base, err);
+	if (srv->alarms == NULL)
+		return -1;
+	alarms_on_wake(srv->alarms, server_on_wake, srv);
+	return 0;
 }
 
 /* offload_threads 0: none, and what needs one says so. */
@@ -124,10 +133,10 @@ server_init_offload(struct server *srv, struct error *err)
 	if (threads == 0)
 		return 0;
 	srv->offload = offload_new(srv->base, (unsigned)threads,
-	    OFFLOAD_QUEUE_MAX, srv->stats, err);
+	    (size_t)srv->config->limits.offload_queue, srv->stats, err);
 	if (srv->offload == NULL)
 		return -1;
-	offload_on_wake(srv->offload, server_on_offload, srv);
+	offload_on_wake(srv->offload, server_on_wake, srv);
 	return 0;
 }
 
@@ -179,6 +188,7 @@ server_new(const struct server_args *args, struct error *err)
 	arena_cache_init(&srv->arenas, ARENA_SPARE_MAX);
 	if (server_init_buffers(srv, err) == -1 ||
 	    server_init_limits(srv, args, err) == -1 ||
+	    server_init_alarms(srv, err) == -1 ||
 	    server_init_offload(srv, err) == -1 ||
 	    server_init_modules(srv, args, err) == -1 ||
 	    server_init_services(srv, err) == -1 ||
@@ -221,6 +231,7 @@ server_free(struct server *srv)
 	ctx_tasks_done(srv);
 	/* What a thread works on ends before anything that it may use. */
 	offload_free(srv->offload);
+	alarms_free(srv->alarms);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
 	module_set_free(srv->modules);

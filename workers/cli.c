@@ -57,6 +57,8 @@ static const struct cli_command cli_commands[] = {
 	    ASKS | TAKES_NOW, cli_stop},
 	{"reopen", "-c FILE", "open the log files again, after rotation",
 	    NULL, ASKS, cli_reopen},
+	{"new", "DIR", "make a module to start from: source, build file, test",
+	    "DIR", 0, cli_new},
 	{"schema", "", NULL, NULL, 0, cli_schema},
 	{"reference", "", NULL, NULL, 0, cli_reference},
 };
@@ -274,7 +276,8 @@ cli_find_fault(const struct cli_command *c, const struct cli_parsed *p,
 	if (operand_count > (c->operand != NULL ? 1 : 0))
 		return "too many arguments";
 	if (c->operand != NULL && operand_count == 0)
-		return "say how many";
+		return strcmp(c->operand, "N") == 0 ? "say how many"
+		    : "say which folder";
 	return NULL;
 }
 

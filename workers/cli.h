@@ -42,6 +42,7 @@ int cli_reload(const struct cli_args *args);
 int cli_scale(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_reopen(const struct cli_args *args);
+int cli_new(const struct cli_args *args);	/* cli_new.c */
 int cli_schema(const struct cli_args *args);
 int cli_reference(const struct cli_args *args);
 

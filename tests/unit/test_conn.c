@@ -586,22 +586,20 @@ test_routes_take_different_lengths(void **unused)
 		{"/stream", "Content-Length: 8\r\n\r\n12345678", 200},
 		{"/stream", "Content-Length: 9\r\n\r\n123456789", 413},
 	};
-	char request[256];
-	struct reply reply;
-	struct str allow;
+	char request[256], line[32];
+	struct wire w;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\n"
-		    "Host: x\r\nConnection: close\r\n%s", cases[i].path,
-		    cases[i].framing);
-		loopback_ask(lo, request, &reply);
-		if (reply.status != cases[i].status)
-			fail_msg("%s: got %d", request, reply.status);
+		    "Host: x\r\n%s", cases[i].path, cases[i].framing);
+		snprintf(line, sizeof(line), "HTTP/1.1 %d ", cases[i].status);
+		wire_open(lo, &w);
+		wire_send(&w, str_of(request));
+		wire_expect(&w, line);
 		/* The route's middleware has seen the refusal. */
-		allow = reply_field(&reply, "Access-Control-Allow-Origin");
 		if (strstr(request, "Origin") != NULL)
-			assert_non_null(allow.p);
-		reply_done(&reply);
+			wire_expect(&w, "Access-Control-Allow-Origin: ");
+		wire_close(&w);
 	}
 	loopback_check_quiet(lo);
 	loopback_close(lo);

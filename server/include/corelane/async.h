@@ -75,8 +75,8 @@ int lane_after(struct lane_ctx *c, unsigned ms, lane_done_fn done,
 /*
  * A thing outside that will call back: a library with threads of its own, an
  * event of the module's.  lane_hold() gives a handle, which counts as under
- * way; lane_post() goes on with the context that it stands for, and does nothing
- * when that has ended: a handle never dangles.
+ * way; lane_post() goes on with the context that it stands for, and does
+ * nothing when that has ended: a handle never dangles.
  *
  * lane_post() may be called from any thread, once per handle.  Returns 0, or
  * -ESRCH for a handle that can't be known any more.

@@ -118,8 +118,9 @@ struct lane_ctx;
 /*
  * What handlers, `before` hooks and continuations return:
  *
- *	200 to 599	the status: the response is complete.  From 400 on without
- *			content, the server makes the error's (lane_fail()).
+ *	200 to 599	the status: the response is complete.  From 400 on
+ *			without content, the server makes the error's
+ *			(lane_fail()).
  *	LANE_NEXT	`before` hooks: go on
  *	LANE_ASYNC	not yet: something that was started will go on
  *	negative	an errno: logged with the route and request id, and
