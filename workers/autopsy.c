@@ -33,30 +33,44 @@ autopsy_copy(char *to, size_t size, const char *from, size_t len)
 static enum record_phase
 record_phase_of(const struct recorder_record *r)
 {
-	return (enum record_phase)atomic_load_explicit(&r->phase,
-	    memory_order_acquire);
+	return (enum record_phase)atomic_load_explicit(
+	    &r->phase, memory_order_acquire);
+}
+
+static size_t
+record_line_bytes(const struct recorder_record *r)
+{
+	return r->note.line_len < sizeof(r->note.line) ? r->note.line_len :
+	    sizeof(r->note.line);
 }
 
 static uint64_t
 elapsed_ms(uint64_t since_ns, uint64_t now_ns)
 {
 	return since_ns != 0 && now_ns > since_ns ?
-	    (now_ns - since_ns) / 1000000 : 0;
+	    (now_ns - since_ns) / 1000000 :
+	    0;
 }
 
 static void
-autopsy_copy_record(struct autopsy *a, const struct recorder_record *r,
-    uint64_t now_ns)
+autopsy_copy_record(struct autopsy *a, const struct recorder *rec,
+    const struct recorder_record *r, uint64_t now_ns)
 {
 	const struct recorder_note *note = &r->note;
 
 	a->has_request = true;
-	autopsy_copy(a->line, sizeof(a->line), note->line, note->line_len);
-	autopsy_copy(a->id, sizeof(a->id), note->id, note->id_len);
-	autopsy_copy(a->route, sizeof(a->route), note->route,
-	    note->route_len);
-	autopsy_copy(a->handler, sizeof(a->handler), note->handler,
-	    note->handler_len);
+	autopsy_copy(
+	    a->line, sizeof(a->line), note->line, record_line_bytes(r));
+	autopsy_copy(a->id, sizeof(a->id), note->id,
+	    note->id_len < sizeof(note->id) ? note->id_len : sizeof(note->id));
+	if (note->label > 0 && note->label <= RECORDER_LABELS) {
+		const struct recorder_label *l = &rec->label[note->label - 1];
+
+		autopsy_copy(a->route, sizeof(a->route), l->route,
+		    strnlen(l->route, sizeof(l->route)));
+		autopsy_copy(a->handler, sizeof(a->handler), l->handler,
+		    strnlen(l->handler, sizeof(l->handler)));
+	}
 	a->phase = record_phase_of(r);
 	a->age_ms = elapsed_ms(r->begun_ns, now_ns);
 	a->held_ms = elapsed_ms(r->entered_ns, now_ns);
@@ -75,9 +89,9 @@ record_count(const struct recorder *rec)
 static const struct recorder_record *
 record_at(const struct recorder *rec, uint32_t i)
 {
-	return i < RECORDER_LOOP_RECORDS ? &rec->loop[i]
-					 : &rec->thread[i -
-					       RECORDER_LOOP_RECORDS];
+	return i < RECORDER_LOOP_RECORDS ?
+	    &rec->loop[i] :
+	    &rec->thread[i - RECORDER_LOOP_RECORDS];
 }
 
 static bool
@@ -122,8 +136,9 @@ autopsy_find_guilty(const struct recorder *rec)
 		unsigned guilt = record_guilt(rec, i);
 
 		/* Among equals the one that takes longest. */
-		if (guilt > most || (guilt > 0 && guilt == most &&
-		    r->begun_ns < guilty->begun_ns)) {
+		if (guilt > most ||
+		    (guilt > 0 && guilt == most &&
+			r->begun_ns < guilty->begun_ns)) {
 			guilty = r;
 			most = guilt;
 		}
@@ -138,17 +153,16 @@ autopsy_is_other(const struct recorder *rec, uint32_t i,
     const struct recorder_record *guilty)
 {
 	const struct recorder_record *r = record_at(rec, i);
-	size_t len = r->note.line_len;
 
 	if (record_phase_of(r) == RECORD_IDLE || record_is_pool(rec, r))
 		return false;
 	if (guilty == NULL)
 		return true;
-	if (len > sizeof(r->note.line))
-		len = sizeof(r->note.line);
-	return r != guilty && (!record_is_pool(rec, guilty) ||
-	    r->note.line_len != guilty->note.line_len ||
-	    memcmp(r->note.line, guilty->note.line, len) != 0);
+	return r != guilty &&
+	    (!record_is_pool(rec, guilty) ||
+		r->note.line_len != guilty->note.line_len ||
+		memcmp(r->note.line, guilty->note.line, record_line_bytes(r)) !=
+		    0);
 }
 
 void
@@ -166,7 +180,7 @@ autopsy_read(struct autopsy *a, const struct recorder *rec, uint64_t now_ns)
 		now_ns = crash->time_ns;
 	}
 	if (guilty != NULL)
-		autopsy_copy_record(a, guilty, now_ns);
+		autopsy_copy_record(a, rec, guilty, now_ns);
 	a->is_current = guilty != NULL && !record_is_pool(rec, guilty) &&
 	    a->phase != RECORD_WAITING;
 	for (uint32_t i = 0; i < RECORDER_LOOP_RECORDS; i++)
@@ -178,17 +192,17 @@ static void
 autopsy_describe_details(const struct autopsy *a, char *out, size_t size)
 {
 	static const char *const where[RECORD_PHASE_COUNT] = {
-		[RECORD_MIDDLEWARE] = "in its middleware, ",
-		[RECORD_RESPONSE] = "in its response, ",
-		[RECORD_OFFLOAD] = "on the pool, ",
+	    [RECORD_MIDDLEWARE] = "in its middleware, ",
+	    [RECORD_RESPONSE] = "in its response, ",
+	    [RECORD_OFFLOAD] = "on the pool, ",
 	};
 	const char *in = a->phase < RECORD_PHASE_COUNT ? where[a->phase] : NULL;
 	bool has_id = a->id[0] != '\0', has_handler = a->handler[0] != '\0';
 
 	snprintf(out, size, "%s%s%s%s%s%s%s%" PRIu64 " ms%s",
 	    has_id ? "request " : "", a->id, has_id ? ", " : "",
-	    has_handler ? "handler " : "", a->handler,
-	    has_handler ? ", " : "", in != NULL ? in : "", a->age_ms,
+	    has_handler ? "handler " : "", a->handler, has_handler ? ", " : "",
+	    in != NULL ? in : "", a->age_ms,
 	    a->phase == RECORD_WAITING ? "" : " in");
 }
 
@@ -203,10 +217,11 @@ autopsy_describe(const struct autopsy *a, char *out, size_t size)
 	if (!a->has_request)
 		snprintf(out, size, "%s %s", at,
 		    a->phase == RECORD_START ? "while it started" :
-		    a->others > 0 ? "between requests" : "while idle");
+			a->others > 0        ? "between requests" :
+			    "while idle");
 	else if (a->phase == RECORD_WAITING)
-		snprintf(out, size, "%s while %s waited (%s)", at, a->line,
-		    details);
+		snprintf(
+		    out, size, "%s while %s waited (%s)", at, a->line, details);
 	else
 		snprintf(out, size, "%s in %s (%s)", at, a->line, details);
 }
@@ -219,17 +234,18 @@ autopsy_describe_stall(const struct autopsy *a, char *out, size_t size)
 	out[0] = '\0';
 	if (!a->is_current)
 		return;
-	snprintf(out, size, ": held the loop for %" PRIu64 ".%u s in %s (%s%s"
-	    "%s%s%s)", a->held_ms / 1000, (unsigned)(a->held_ms % 1000 / 100),
-	    a->line, has_id ? "request " : "", a->id,
-	    has_id && has_handler ? ", " : "", has_handler ? "handler " : "",
-	    a->handler);
+	snprintf(out, size,
+	    ": held the loop for %" PRIu64 ".%u s in %s (%s%s"
+	    "%s%s%s)",
+	    a->held_ms / 1000, (unsigned)(a->held_ms % 1000 / 100), a->line,
+	    has_id ? "request " : "", a->id, has_id && has_handler ? ", " : "",
+	    has_handler ? "handler " : "", a->handler);
 }
 
 /* "api.so+0x1234": what addr2line wants. */
 static void
-autopsy_log_frame(const struct recorder *rec, const char *who, uint32_t n,
-    uint64_t ip)
+autopsy_log_frame(
+    const struct recorder *rec, const char *who, uint32_t n, uint64_t ip)
 {
 	const struct recorder_object *object;
 	uint32_t count = rec->object_count;
@@ -248,8 +264,8 @@ autopsy_log_frame(const struct recorder *rec, const char *who, uint32_t n,
 
 /* What else was in flight, as far as there are records of it. */
 static void
-autopsy_log_others(const struct autopsy *a, const struct recorder *rec,
-    const char *who)
+autopsy_log_others(
+    const struct autopsy *a, const struct recorder *rec, const char *who)
 {
 	const struct recorder_record *guilty = autopsy_find_guilty(rec);
 	char line[RECORDER_LINE_BYTES + 1];
@@ -259,15 +275,15 @@ autopsy_log_others(const struct autopsy *a, const struct recorder *rec,
 
 		if (!autopsy_is_other(rec, i, guilty))
 			continue;
-		autopsy_copy(line, sizeof(line), r->note.line,
-		    r->note.line_len);
+		autopsy_copy(
+		    line, sizeof(line), r->note.line, record_line_bytes(r));
 		log_warn("%s: also in flight: %s", who, line);
 	}
 }
 
 void
-autopsy_log(const struct autopsy *a, const struct recorder *rec,
-    const char *who)
+autopsy_log(
+    const struct autopsy *a, const struct recorder *rec, const char *who)
 {
 	uint32_t count = atomic_load(&rec->crash.frame_count);
 

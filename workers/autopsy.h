@@ -28,23 +28,23 @@
 
 struct autopsy {
 	bool has_request;
-	bool is_current;		/* the loop ran it */
+	bool is_current; /* the loop ran it */
 	char line[RECORDER_LINE_BYTES + 1];
-	char id[RECORDER_ID_BYTES + 1];		/* "": none */
+	char id[RECORDER_ID_BYTES + 1]; /* "": none */
 	char route[RECORDER_ROUTE_BYTES + 1];
 	char handler[RECORDER_HANDLER_BYTES + 1];
 	enum record_phase phase;
-	uint64_t age_ms;		/* since the request began */
+	uint64_t age_ms; /* since the request began */
 	uint64_t held_ms; /* since the loop turned to it */
 	int signo; /* that the handler caught; 0: none */
-	bool is_fault;			/* fault_address is one */
+	bool is_fault; /* fault_address is one */
 	uint64_t fault_address;
-	unsigned others;		/* requests in flight beside it */
+	unsigned others; /* requests in flight beside it */
 };
 
 /* now_ns: CLOCK_MONOTONIC; the handler's own time goes before. */
-void autopsy_read(struct autopsy *a, const struct recorder *rec,
-    uint64_t now_ns);
+void autopsy_read(
+    struct autopsy *a, const struct recorder *rec, uint64_t now_ns);
 
 /* How it died and of what, to stand behind "was killed by SIGSEGV": begins with
  * a space, never empty. */
@@ -56,7 +56,7 @@ void autopsy_describe_stall(const struct autopsy *a, char *out, size_t size);
 
 /* The way through the code, and what else was in flight: a line each.
  * who: in front of each. */
-void autopsy_log(const struct autopsy *a, const struct recorder *rec,
-    const char *who);
+void autopsy_log(
+    const struct autopsy *a, const struct recorder *rec, const char *who);
 
 #endif

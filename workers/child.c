@@ -440,8 +440,8 @@ child_reopen(struct child *ch)
 static struct lane_str
 child_text(const char *text)
 {
-	return text[0] != '\0' ? (struct lane_str){text, strlen(text)}
-				: (struct lane_str){NULL, 0};
+	return text[0] != '\0' ? (struct lane_str){text, strlen(text)} :
+	    (struct lane_str){NULL, 0};
 }
 
 /* Reads the dead worker's flight recorder, for the log and for whoever comes
@@ -492,7 +492,7 @@ child_describe_death(const struct child *ch, int status, char *out, size_t size)
 	}
 }
 
-/* The long part of the story, behind the short one of child_after_failure(). */
+/* The long part of the story, behind child_after_failure()'s short one. */
 static void
 child_tell_crash(const struct child *ch, const struct recorder *rec)
 {

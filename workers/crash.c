@@ -51,8 +51,7 @@ extern void __asan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 
 /* What lies at an address that may be no address; 0 then. */
-static uint64_t __attribute__((unused))
-crash_peek(uint64_t address)
+static uint64_t __attribute__((unused)) crash_peek(uint64_t address)
 {
 	uint64_t value = 0;
 	struct iovec to = {.iov_base = &value, .iov_len = sizeof(value)};
@@ -68,14 +67,13 @@ crash_peek(uint64_t address)
 static void
 crash_add_frame(struct recorder_crash *crash, uint64_t ip)
 {
-	uint32_t n = atomic_load_explicit(&crash->frame_count,
-	    memory_order_relaxed);
+	uint32_t n =
+	    atomic_load_explicit(&crash->frame_count, memory_order_relaxed);
 
 	if (n == RECORDER_FRAMES)
 		return;
 	crash->frame[n] = ip;
-	atomic_store_explicit(&crash->frame_count, n + 1,
-	    memory_order_release);
+	atomic_store_explicit(&crash->frame_count, n + 1, memory_order_release);
 }
 
 static _Unwind_Reason_Code
@@ -130,8 +128,8 @@ crash_on_signal(int signo, siginfo_t *info, void *context)
 	uint32_t nobody = 0;
 
 	/* The first thread to die tells. */
-	if (atomic_compare_exchange_strong(&crash->tid, &nobody,
-	    (uint32_t)gettid())) {
+	if (atomic_compare_exchange_strong(
+		&crash->tid, &nobody, (uint32_t)gettid())) {
 		crash->code = info->si_code;
 		crash->ip = CRASH_IP(uc);
 		crash->time_ns = clock_now_ns();
@@ -150,8 +148,8 @@ static int
 crash_set_stack(struct error *err)
 {
 	stack_t stack = {
-		.ss_sp = malloc(CRASH_STACK_BYTES),
-		.ss_size = CRASH_STACK_BYTES,
+	    .ss_sp = malloc(CRASH_STACK_BYTES),
+	    .ss_size = CRASH_STACK_BYTES,
 	};
 
 	if (stack.ss_sp == NULL)
@@ -167,11 +165,11 @@ crash_set_stack(struct error *err)
 int
 crash_init(struct recorder *rec, struct error *err)
 {
-	static const int deadly[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT,
-	    SIGSYS};
+	static const int deadly[] = {
+	    SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
 	struct sigaction sa = {
-		.sa_sigaction = crash_on_signal,
-		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND,
+	    .sa_sigaction = crash_on_signal,
+	    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND,
 	};
 
 	rec->loop_tid = (uint32_t)gettid();

@@ -38,8 +38,8 @@ recorders_map(int fd, struct error *err)
 		error_sys(err, "ftruncate");
 		return NULL;
 	}
-	p = mmap(NULL, RECORDERS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-	    0);
+	p = mmap(
+	    NULL, RECORDERS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED) {
 		error_sys(err, "mmap of %zu bytes", RECORDERS_BYTES);
 		return NULL;
@@ -85,7 +85,8 @@ recorders_get(struct recorders *rs, int slot)
 	return &rs->slot[slot];
 }
 
-/* Only the threads' records that were used: the others are zero still. */
+/* Only the threads' records that were used, the others being zero still; and no
+ * labels, which are counted. */
 void
 recorders_clear(struct recorders *rs, int slot)
 {
