@@ -146,9 +146,10 @@ table_server(const struct stats_view *v, int64_t now_ms, struct buf *out)
 	    CORELANE_VERSION, (long)v->supervisor_pid,
 	    table_duration(v->uptime_ms).text, v->generation,
 	    v->draining ? ", STOPPING" : "");
-	buf_printf(out, "workers     %u of %u serving, %" PRIu64 " crashes, %"
-	    PRIu64 " stalls\n", serving, v->workers_wanted, v->crashes,
-	    v->stalls);
+	buf_printf(out, "workers     %u of %u serving, %" PRIu64 " crash%s, %"
+	    PRIu64 " stall%s\n", serving, v->workers_wanted, v->crashes,
+	    v->crashes == 1 ? "" : "es", v->stalls,
+	    v->stalls == 1 ? "" : "s");
 	table_reload(v, now_ms, out);
 }
 

@@ -472,7 +472,8 @@ child_on_death(struct child *ch, int status)
 		child_move(ch, CHILD_GONE);
 		return;
 	}
-	if (!ch->forced)
+	/* One that says why it can't serve has not crashed. */
+	if (!ch->forced && ch->failure[0] == '\0')
 		ch->sup->crashes++;
 	if (ch->retired && !ch->forced)
 		log_warn("worker %u %s while it drained", ch->index, why);

@@ -531,10 +531,11 @@ supervisor_log_totals(struct supervisor *sup)
 	}
 	up_s = (supervisor_now_ms() - sup->started_ms) / 1000;
 	log_info("stopped after %llu s: %llu connections, %llu requests, "
-	    "%llu crashes, %llu reloads", (unsigned long long)up_s,
+	    "%llu crash%s, %llu reload%s", (unsigned long long)up_s,
 	    (unsigned long long)view.total.connections,
 	    (unsigned long long)view.total.requests,
-	    (unsigned long long)sup->crashes, (unsigned long long)sup->reloads);
+	    (unsigned long long)sup->crashes, sup->crashes == 1 ? "" : "es",
+	    (unsigned long long)sup->reloads, sup->reloads == 1 ? "" : "s");
 	stats_view_done(&view);
 }
 

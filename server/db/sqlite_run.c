@@ -306,7 +306,7 @@ run_transaction(struct sqlite_conn *conn, struct sqlite_job *job)
 	enum sqlite_own which = job->kind == DB_COMMIT ? LITE_COMMIT :
 	    job->kind == DB_ROLLBACK                   ? LITE_ROLLBACK :
 	    conn->is_writer                            ? LITE_BEGIN_WRITE :
-	    LITE_BEGIN;
+							 LITE_BEGIN;
 
 	if (job->kind != DB_BEGIN && sqlite3_get_autocommit(conn->handle)) {
 		if (job->kind == DB_COMMIT)

@@ -26,7 +26,8 @@ def run(*words, **options):
 
 def title(pid):
     with open(f"/proc/{pid}/cmdline", "rb") as f:
-        return f.read().split(b"\0")[0].decode()
+        # A title that ends where the arguments did gets a blank behind it.
+        return f.read().split(b"\0")[0].decode().rstrip(" ")
 
 
 # -- the command line ---------------------------------------------------------
