@@ -28,6 +28,7 @@ struct head_store;
 struct memo;
 struct offload;
 struct peers;
+struct postbox;
 
 /* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
 #define SERVER_DATE_BLOCK_BYTES (18 + 6 + CLOCK_DATE_BYTES + 2)
@@ -76,6 +77,7 @@ struct server {
 	struct alarms *alarms;		/* precise to a millisecond */
 	struct db_set *databases;
 	struct wheel sql_calls, sql_transactions;	/* db/api.c */
+	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */
 	bool is_in_turn;		/* scratch and batch are in use */

@@ -18,9 +18,10 @@
 #include "server/access_log.h"
 #include "server/alarm.h"
 #include "server/conn.h"
+#include "server/ctx.h"
 #include "server/db/api.h"
 #include "server/db/db.h"
-#include "server/ctx.h"
+#include "server/handle.h"
 #include "server/http1.h"
 #include "server/internal.h"
 #include "server/memo.h"
@@ -246,6 +247,7 @@ server_free(struct server *srv)
 	/* What a thread works on ends before anything that it may use. */
 	offload_free(srv->offload);
 	db_set_free(srv->databases);
+	postbox_free(srv->postbox);
 	alarms_free(srv->alarms);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
