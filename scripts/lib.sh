@@ -18,7 +18,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 declare -A PACKAGES=(
 	[build]="meson ninja-build gcc libc6-dev pkgconf libevent-dev
 	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev
-	    libcmocka-dev libsqlite3-dev libpq-dev libssl-dev libcjose-dev libjansson-dev
+	    libcmocka-dev libsqlite3-dev libpq-dev libssl-dev
 	    libcurl4-openssl-dev libcrypt-dev g++"
 	[jemalloc]="libjemalloc-dev"
 	[mimalloc]="libmimalloc-dev"

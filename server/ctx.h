@@ -72,6 +72,7 @@ struct lane_ctx {
 	/* Made when first asked for. */
 	struct query_list *query;
 	struct form *form;
+	struct str body_map; /* content that lies in a file */
 	struct args *args; /* checked values of a declared route */
 	struct stream *stream;
 	/* Background tasks, and what outlives its request. */

@@ -43,7 +43,8 @@ problem_reason(struct arena *a, const struct lane_problem *p)
 	if (p->field.p == NULL)
 		return p->message.p;
 	return arena_printf(a, "%.*s %.*s", LANE_FMT(p->field),
-	    (int)p->message.len, p->message.p != NULL ? p->message.p : "").p;
+	    (int)p->message.len, p->message.p != NULL ? p->message.p : "")
+	    .p;
 }
 
 int

@@ -176,6 +176,7 @@ struct request *request_new(struct conn *c, struct head *head)
     __attribute__((warn_unused_result));
 void request_free(struct request *r);
 int request_keep(struct request *r);
+int request_keep_body(struct request *r);
 
 /* An error has an id to ask for, with or without the request_id middleware:
  * makes r->id unless there is one (or no memory). */
