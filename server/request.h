@@ -155,7 +155,6 @@ struct request {
 	struct body_reader reader;	/* its content on the wire */
 	struct body body;
 	struct spool *spool; /* gathers the body; NULL: none needed */
-	bool is_id_recorded;		/* flight.h knows it */
 	uint64_t record;		/* flight.h's mark; 0: none */
 	struct str id;			/* request id; .p NULL: none given */
 	struct str trace_id;		/* 32 hex digits; .p NULL: none */
