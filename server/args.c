@@ -3,8 +3,8 @@
  * Declared values of a route: checked before its handler runs, and handed to
  * it converted.
  *
- * Owns nothing: values lie in the request's arena.  Invariant: a handler sees values that follow their declaration,
- * or isn't run.
+ * Owns nothing: values lie in the request's arena.  Invariant: a handler sees
+ * values that follow their declaration, or isn't run.
  * Here: where each value comes from, and the answer to a wrong one.  Not here:
  * what a value must be (args_rule.c), specs (args_spec.c).
  * Context: the loop's thread.  handlers/module.c -> [args.c] -> args_rule.c

@@ -134,7 +134,8 @@ is_named_first(struct str accept, struct str type, struct str other)
 static enum error_form
 error_choose(const struct request *r)
 {
-	const struct str json = STR("application/json"), page = STR("text/html");
+	const struct str json = STR("application/json");
+	const struct str page = STR("text/html");
 	struct str accept = request_get(r, FIELD_ACCEPT);
 	int likes_json = accept_quality(accept, json);
 	int likes_page = accept_quality(accept, page);

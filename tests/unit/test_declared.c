@@ -277,7 +277,8 @@ struct form_case {
 };
 
 #define PROBLEM "application/problem+json"
-#define BROWSER "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+#define BROWSER                                                                \
+	"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 static const struct form_case forms[] = {
 	{"JSON by default", "GET /plain", "*/*", 409, "application/json",
