@@ -39,6 +39,7 @@
 struct attr;
 struct conn;
 struct lane_ctx;
+struct lane_problem;
 struct server;
 struct service;
 struct service_route;
@@ -115,7 +116,8 @@ struct response {
 	uint16_t field_base;		/* those of `before` hooks: kept */
 	bool close;			/* the connection ends with it */
 	bool is_error; /* content is made from status and reason */
-	const char *reason; /* literal, for the log and error content */
+	const char *reason; /* of an error, for the log; lent */
+	const struct lane_problem *problem; /* more of it; or NULL */
 	struct response_field inline_fields[RESPONSE_FIELDS_INLINE];
 };
 
@@ -153,7 +155,6 @@ struct request {
 	struct body_reader reader;	/* its content on the wire */
 	struct body body;
 	struct spool *spool; /* gathers the body; NULL: none needed */
-	bool is_id_recorded;		/* flight.h knows it */
 	uint64_t record;		/* flight.h's mark; 0: none */
 	struct str id;			/* request id; .p NULL: none given */
 	struct str trace_id;		/* 32 hex digits; .p NULL: none */
