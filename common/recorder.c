@@ -44,22 +44,42 @@ static uint8_t
 note_copy_line(char *to, const struct recorder_what *what)
 {
 	const size_t size = RECORDER_LINE_BYTES;
-	size_t n = note_copy(to, size, what->method);
+	const struct str *m = &what->method, *t = &what->target;
+	size_t n;
 
-	if (n > 0 && n < size && what->target.len > 0)
+	/* As it lies in the head of a request of HTTP/1.1. */
+	if (t->p == m->p + m->len + 1)
+		return note_copy(to, size, str_from(m->p, m->len + 1 + t->len));
+	n = note_copy(to, size, *m);
+	if (n > 0 && n < size && t->len > 0)
 		to[n++] = ' ';
-	return (uint8_t)(n + note_copy(to + n, size - n, what->target));
+	return (uint8_t)(n + note_copy(to + n, size - n, *t));
 }
 
 void
 recorder_note_fill(struct recorder_note *note, const struct recorder_what *what)
 {
+	note->label = what->label;
 	note->line_len = note_copy_line(note->line, what);
 	note->id_len = note_copy(note->id, sizeof(note->id), what->id);
-	note->route_len =
-	    note_copy(note->route, sizeof(note->route), what->route);
-	note->handler_len =
-	    note_copy(note->handler, sizeof(note->handler), what->handler);
+}
+
+static void
+label_copy(char *to, size_t size, struct str s)
+{
+	to[note_copy(to, size - 1, s)] = '\0';
+}
+
+uint32_t
+recorder_add_label(struct recorder *rec, struct str route, struct str handler)
+{
+	struct recorder_label *label = &rec->label[rec->label_count];
+
+	if (rec->label_count == RECORDER_LABELS)
+		return 0;
+	label_copy(label->route, sizeof(label->route), route);
+	label_copy(label->handler, sizeof(label->handler), handler);
+	return ++rec->label_count;
 }
 
 /* The first that is free, else the one after the last: the oldest, mostly. */

@@ -8,6 +8,7 @@
  *	            thread[t]	what a thread of the pool works on
  *	crash			what the signal handler saw; SIGKILL has none
  *	objects			where code lies, so that addresses can be told
+ *	labels			routes and handlers, named once
  *
  * A request is begun once and entered each time the loop goes on with it:
  *
@@ -41,6 +42,7 @@
 
 #define RECORDER_LOOP_RECORDS 8
 #define RECORDER_THREADS 256 /* offload_threads has no more */
+#define RECORDER_LABELS 512
 #define RECORDER_OBJECTS 64
 #define RECORDER_FRAMES 32
 #define RECORDER_LINE_BYTES 108
@@ -67,17 +69,15 @@ const char *record_phase_name(enum record_phase phase);
 struct recorder_what {
 	struct str method, target;
 	struct str id;
-	struct str route; /* its pattern */
-	struct str handler; /* "respond", "api.user" */
+	uint32_t label; /* of its route: recorder_add_label() */
 };
 
 /* The same without pointers, cut to fit. */
 struct recorder_note {
-	uint8_t line_len, id_len, route_len, handler_len;
+	uint32_t label; /* 1 + index; 0: none */
+	uint8_t line_len, id_len;
 	char line[RECORDER_LINE_BYTES]; /* "GET /users/7" */
 	char id[RECORDER_ID_BYTES];
-	char route[RECORDER_ROUTE_BYTES];
-	char handler[RECORDER_HANDLER_BYTES];
 };
 
 struct recorder_record {
@@ -95,7 +95,7 @@ struct recorder_crash {
 	uint64_t fault_address;
 	uint64_t ip;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
-	uint32_t tid;
+	_Atomic uint32_t tid; /* of the thread that tells; 0: none */
 	_Atomic uint32_t frame_count;
 	uint64_t frame[RECORDER_FRAMES]; /* innermost first */
 };
@@ -107,18 +107,33 @@ struct recorder_object {
 	char name[64]; /* its last path component */
 };
 
+/* A route, written once: a request's record only names its index. */
+struct recorder_label {
+	char route[RECORDER_ROUTE_BYTES]; /* its pattern; ends in NUL */
+	char handler[RECORDER_HANDLER_BYTES]; /* "respond", "api.user" */
+};
+
 struct recorder {
 	_Atomic uint32_t current; /* 1 + index in loop; 0: none */
 	_Atomic uint32_t busy;
 	uint32_t at; /* the record begun last */
+	uint32_t loop_tid;
 	uint64_t count; /* of records begun */
 	struct recorder_record loop[RECORDER_LOOP_RECORDS];
 	struct recorder_crash crash;
 	uint32_t object_count;
 	struct recorder_object object[RECORDER_OBJECTS];
 	_Atomic uint32_t thread_count; /* of records in `thread` */
+	uint32_t label_count;
+	/* From here on only as much counts as is in use. */
 	struct recorder_record thread[RECORDER_THREADS];
+	struct recorder_label label[RECORDER_LABELS];
 };
+
+/* While the server is made.  Returns what records call it; 0 when there are
+ * too many. */
+uint32_t recorder_add_label(
+    struct recorder *rec, struct str route, struct str handler);
 
 /* Begins a record.  Returns its mark, never 0, by which it is found again. */
 uint64_t recorder_begin(struct recorder *rec, const struct recorder_what *what,
@@ -152,6 +167,15 @@ recorder_leave(struct recorder *rec)
 	atomic_store_explicit(
 	    &rec->loop[i - 1].phase, RECORD_WAITING, memory_order_relaxed);
 	atomic_store_explicit(&rec->current, 0, memory_order_relaxed);
+}
+
+/* The mark of what the loop runs; 0: nothing. */
+static inline uint64_t
+recorder_mark(const struct recorder *rec)
+{
+	uint32_t i = atomic_load_explicit(&rec->current, memory_order_relaxed);
+
+	return i > 0 ? rec->loop[i - 1].mark : 0;
 }
 
 /* Says that it is done with, wherever the loop is. */

@@ -21,6 +21,7 @@
 #include "server/internal.h"
 #include "server/module.h"
 #include "server/request.h"
+#include "server/retry.h"
 #include "server/spool.h"
 #include "server/stream.h"
 
@@ -48,6 +49,7 @@ op_start(struct lane_ctx *c, struct op *op, void (*cancel)(struct op *))
 {
 	op->ctx = c;
 	op->module = c->module;
+	op->retry = c->retry;
 	op->cancel = cancel;
 	op->next = c->ops;
 	op->prev = &c->ops;
@@ -66,6 +68,7 @@ op_finish(struct op *op)
 		op->next->prev = op->prev;
 	op->prev = NULL;
 	op->ctx->module = op->module;
+	op->ctx->retry = op->retry;
 }
 
 void
@@ -77,6 +80,7 @@ ctx_cancel(struct lane_ctx *c)
 		op_finish(op);
 		op->cancel(op);
 	}
+	c->retry = NULL;
 }
 
 /* The coarse clock is good for what lasts 50 ms, and costs 5 ns. */
@@ -89,12 +93,20 @@ ctx_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+static struct str
+ctx_module_name(const struct lane_ctx *c)
+{
+	return c->module != NULL ? c->module->config->name : STR("the server");
+}
+
 uint64_t
 ctx_enter(struct lane_ctx *c)
 {
 	c->is_running = true;
-	/* A continuation; what the pipeline runs it records itself. */
-	if (c->request != NULL && c->request->phase == PHASE_PENDING)
+	/* What the pipeline runs it records itself. */
+	if (c->request == NULL)
+		flight_enter_task(c->srv, ctx_module_name(c));
+	else if (!c->request->is_running)
 		flight_enter(c->request, RECORD_HANDLER);
 	return ctx_now_ns();
 }
@@ -124,7 +136,11 @@ ctx_leave(struct lane_ctx *c, uint64_t since_ns)
 	uint64_t held_ms = (ctx_now_ns() - since_ns) / 1000000;
 
 	c->is_running = false;
-	if (c->request != NULL && c->request->phase == PHASE_PENDING)
+	if (c->request == NULL)
+		flight_leave_task(c->srv);
+	else if (c->request->phase == PHASE_SEND && !c->request->is_running)
+		flight_end(c->request);	/* a stream that is slow isn't stuck */
+	else if (!c->request->is_running)
 		flight_leave(c->request);
 	if (held_ms >= LOOP_STALL_MS)
 		ctx_tell_stall(c, held_ms);
@@ -210,7 +226,7 @@ ctx_take(struct lane_ctx *c, int result)
 {
 	struct request *r = c->request;
 
-	if (c->is_ended)
+	if (c->is_ended || retry_take(c, result))
 		return;
 	if (c->is_task) {
 		ctx_take_task(c, result);

@@ -9,66 +9,60 @@
 #include "server/flight.h"
 
 #include "server/handler.h"
-#include "server/internal.h"
+
+uint32_t
+flight_add_route(struct server *srv, const struct config_route *cfg)
+{
+	struct str name = cfg->handler == HANDLER_MODULE ?
+	    cfg->module_handler :
+	    str_of(handler_table[cfg->handler]->name);
+
+	return srv->recorder == NULL ?
+	    0 :
+	    recorder_add_label(srv->recorder, cfg->path, name);
+}
 
 static struct recorder_what
 flight_what(const struct request *r)
 {
-	struct recorder_what what = {
+	return (struct recorder_what){
 	    .method = r->head->method_name,
 	    .target = r->head->target,
 	    .id = r->id,
+	    .label = r->route != NULL ? r->route->label : 0,
 	};
-
-	if (r->route != NULL) {
-		what.route = r->route->config->path;
-		what.handler = str_of(r->route->handler->name);
-	}
-	return what;
 }
 
-/* In its present phase for the first time, or its record was overwritten. */
-static void
-flight_begin(struct request *r)
+void
+flight_begin(struct request *r, enum record_phase phase)
 {
 	struct recorder_what what = flight_what(r);
-
-	r->record =
-	    recorder_begin(r->srv->recorder, &what, r->srv->clock.mono_ns);
-	r->is_id_recorded = r->id.p != NULL;
-}
-
-void
-flight_enter(struct request *r, enum record_phase phase)
-{
-	struct recorder *rec = r->srv->recorder;
 	uint64_t now_ns = r->srv->clock.mono_ns;
 
-	if (rec == NULL)
-		return;
-	if (!recorder_enter(rec, r->record, phase, now_ns)) {
-		flight_begin(r);
-		(void)recorder_enter(rec, r->record, phase, now_ns);
-	} else if (r->id.p != NULL && !r->is_id_recorded) {
-		recorder_set_id(rec, r->record, r->id);
-		r->is_id_recorded = true;
-	}
+	r->record = recorder_begin(r->srv->recorder, &what, now_ns);
+	(void)recorder_enter(r->srv->recorder, r->record, phase, now_ns);
 }
 
 void
-flight_leave(struct request *r)
+flight_enter_task(struct server *srv, struct str module)
 {
-	if (r->srv->recorder != NULL)
-		recorder_leave(r->srv->recorder);
+	struct recorder_what what = {
+	    .method = STR("task of"), .target = module};
+	uint64_t mark, now_ns = srv->clock.mono_ns;
+
+	if (srv->recorder == NULL)
+		return;
+	mark = recorder_begin(srv->recorder, &what, now_ns);
+	(void)recorder_enter(srv->recorder, mark, RECORD_TASK, now_ns);
 }
 
 void
-flight_end(struct request *r)
+flight_leave_task(struct server *srv)
 {
-	if (r->srv->recorder == NULL)
-		return;
-	recorder_end(r->srv->recorder, r->record);
-	r->record = 0;
+	struct recorder *rec = srv->recorder;
+
+	if (rec != NULL)
+		recorder_end(rec, recorder_mark(rec));
 }
 
 void

@@ -4,7 +4,7 @@
  * that a death can be laid at its door (common/recorder.h).
  *
  *	pipeline.c	flight_enter ... flight_leave, flight_end
- *	ctx.c		the same around a module's continuations
+ *	ctx.c		the same around a module's continuations, and tasks
  *
  * All of it does nothing where the server was given no recorder.
  *
@@ -14,17 +14,57 @@
 #define CORELANE_SERVER_FLIGHT_H
 
 #include "common/recorder.h"
+#include "server/internal.h"
+#include "server/request.h"
 
-struct request;
+struct config_route;
+
+/* While the server is made: what records call a route. */
+uint32_t flight_add_route(struct server *srv, const struct config_route *cfg);
+
+/* A request that has no record, or whose record was given to another. */
+void flight_begin(struct request *r, enum record_phase phase);
 
 /* The loop goes on with a request. */
-void flight_enter(struct request *r, enum record_phase phase);
+static inline void
+flight_enter(struct request *r, enum record_phase phase)
+{
+	struct recorder *rec = r->srv->recorder;
+
+	if (rec != NULL &&
+	    !recorder_enter(rec, r->record, phase, r->srv->clock.mono_ns))
+		flight_begin(r, phase);
+}
+
+/* It has an id now: to be called where the handler is entered. */
+static inline void
+flight_tell_id(struct request *r)
+{
+	if (r->id.p != NULL && r->srv->recorder != NULL)
+		recorder_set_id(r->srv->recorder, r->record, r->id);
+}
 
 /* It waits, and the loop turns to others. */
-void flight_leave(struct request *r);
+static inline void
+flight_leave(struct request *r)
+{
+	if (r->srv->recorder != NULL)
+		recorder_leave(r->srv->recorder);
+}
 
 /* It has been answered, or is gone. */
-void flight_end(struct request *r);
+static inline void
+flight_end(struct request *r)
+{
+	if (r->srv->recorder == NULL)
+		return;
+	recorder_end(r->srv->recorder, r->record);
+	r->record = 0;
+}
+
+/* The loop runs a background task; the end of that turn of it. */
+void flight_enter_task(struct server *srv, struct str module);
+void flight_leave_task(struct server *srv);
 
 /* What a pool thread is to record while it works for this request. */
 void flight_note(const struct request *r, struct recorder_note *ret_note);

@@ -228,6 +228,7 @@ pipeline_run(struct request *r)
 			break;
 		case PHASE_HANDLE:
 			flight_enter(r, RECORD_HANDLER);
+			flight_tell_id(r);
 			pipeline_take(r, pipeline_handle(r));
 			break;
 		case PHASE_AFTER:

@@ -39,6 +39,7 @@
 struct attr;
 struct conn;
 struct lane_ctx;
+struct lane_problem;
 struct server;
 struct service;
 struct service_route;
@@ -118,7 +119,8 @@ struct response {
 	bool is_error; /* content is made from status and reason */
 	struct str trailers; /* fields behind chunked content, each with its
 				 * line end; in the arena */
-	const char *reason; /* literal, for the log and error content */
+	const char *reason; /* of an error, for the log; lent */
+	const struct lane_problem *problem; /* more of it; or NULL */
 	struct response_field inline_fields[RESPONSE_FIELDS_INLINE];
 };
 
@@ -156,7 +158,6 @@ struct request {
 	struct body_reader reader;	/* its content on the wire */
 	struct body body;
 	struct spool *spool; /* gathers the body; NULL: none needed */
-	bool is_id_recorded;		/* flight.h knows it */
 	uint64_t record;		/* flight.h's mark; 0: none */
 	struct str id;			/* request id; .p NULL: none given */
 	struct str trace_id;		/* 32 hex digits; .p NULL: none */

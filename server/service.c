@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "server/flight.h"
 #include "server/internal.h"
 #include "server/module.h"
 
@@ -90,6 +91,7 @@ service_add_route(struct service *svc, struct server *srv,
 
 	route->config = cfg;
 	route->handler = h;
+	route->label = flight_add_route(srv, cfg);
 	route->body_bytes = cfg->body_bytes != CONFIG_AUTO ?
 	    (uint64_t)cfg->body_bytes : srv->config->limits.body_bytes;
 	if (h->setup != NULL && h->setup(cfg, srv, &route->state, err) == -1)

@@ -38,6 +38,7 @@ struct service_route {
 	void *state;			/* the handler's */
 	enum handler_body body;
 	uint64_t body_bytes; /* how much content it takes */
+	uint32_t label;			/* flight.h's; 0: none */
 	struct chain chain;
 };
 

@@ -122,6 +122,7 @@ child_on_ready(struct child *ch)
 {
 	if (ch->state != CHILD_STARTING)
 		return;		/* told to drain while it started */
+	ch->has_crashed = false;	/* it has been told */
 	child_move(ch, CHILD_SERVING);
 	log_info("worker %u (pid %d, gen %u) is ready after %llu ms", ch->index,
 	    (int)ch->pid, ch->generation->number,
@@ -195,6 +196,8 @@ child_become_worker(struct child *ch, int fd)
 	struct worker_args args = {
 		.shared = sup->shared,
 		.slot = ch->slot,
+		.recorder = recorders_get(sup->recorders, ch->slot),
+		.crash = ch->has_crashed ? &ch->crash : NULL,
 		.config = gen->config,
 		.index = ch->index,
 		.generation = gen->number,
@@ -272,6 +275,7 @@ child_start(struct child *ch, struct error *err)
 	if (ch->slot == -1)
 		return error_set(err, ERROR_LIMIT, "no place left: too many "
 		    "workers are still draining");
+	recorders_clear(ch->sup->recorders, ch->slot);
 	if (message_pair(pair) == -1) {
 		error_sys(err, "socketpair");
 		goto fail;
@@ -432,41 +436,92 @@ child_reopen(struct child *ch)
 
 /* --- death --- */
 
-/* "exited with code 3", "was killed by SIGSEGV, core dumped". */
+/* For modules; what isn't there is NULL, not empty. */
+static struct lane_str
+child_text(const char *text)
+{
+	return text[0] != '\0' ? (struct lane_str){text, strlen(text)} :
+	    (struct lane_str){NULL, 0};
+}
+
+/* Reads the dead worker's flight recorder, for the log and for whoever comes
+ * after it. */
+static void
+child_examine(struct child *ch, const struct recorder *rec, int status)
+{
+	struct autopsy *a = &ch->autopsy;
+
+	autopsy_read(a, rec, clock_now_ns());
+	if (ch->state == CHILD_STARTING && !a->has_request)
+		a->phase = RECORD_START;
+	ch->crash = (struct lane_crash){
+		.worker = ch->index,
+		.pid = (int)ch->pid,
+		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+		.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+		.time_s = clock_now_real_ms() / 1000,
+		.fault_address = a->is_fault ? a->fault_address : 0,
+		.request = child_text(a->line),
+		.request_id = child_text(a->id),
+		.phase = child_text(record_phase_name(a->phase)),
+	};
+}
+
+/* "exited with code 3 in GET /", "was killed by SIGSEGV at 0x0 in GET /". */
 static void
 child_describe_death(const struct child *ch, int status, char *out, size_t size)
 {
+	char of[MESSAGE_TEXT_BYTES - 64];
 	const char *name;
 
+	autopsy_describe(&ch->autopsy, of, sizeof(of));
 	if (WIFSIGNALED(status)) {
 		name = sigabbrev_np(WTERMSIG(status));
-		snprintf(out, size, "(pid %d, gen %u) was killed by SIG%s%s%s",
+		snprintf(out, size, "(pid %d, gen %u) was killed by SIG%s%s%s%s",
 		    (int)ch->pid, ch->generation->number,
 		    name != NULL ? name : "?",
-		    ch->state == CHILD_STALLED ? " after a stall" : "",
+		    ch->state == CHILD_STALLED ? " after a stall" : "", of,
 		    WCOREDUMP(status) ? ", core dumped" : "");
 	} else if (ch->failure[0] != '\0') {
 		snprintf(out, size, "(pid %d, gen %u) can't serve: %.400s",
 		    (int)ch->pid, ch->generation->number, ch->failure);
 	} else {
-		snprintf(out, size, "(pid %d, gen %u) exited with code %d",
-		    (int)ch->pid, ch->generation->number, WEXITSTATUS(status));
+		snprintf(out, size, "(pid %d, gen %u) exited with code %d%s",
+		    (int)ch->pid, ch->generation->number, WEXITSTATUS(status),
+		    of);
 	}
+}
+
+/* The long part of the story, behind child_after_failure()'s short one. */
+static void
+child_tell_crash(const struct child *ch, const struct recorder *rec)
+{
+	char who[32];
+
+	snprintf(who, sizeof(who), "worker %u", ch->index);
+	autopsy_log(&ch->autopsy, rec, who);
 }
 
 void
 child_on_death(struct child *ch, int status)
 {
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool is_crash;
+	const struct recorder *rec =
+	    recorders_get(ch->sup->recorders, ch->slot);
 	char why[MESSAGE_TEXT_BYTES];
 
 	/* What it said before it died: READY is still an event away. */
 	if (ch->event != NULL)
 		child_on_message(ch->fd, EV_READ, ch);
+	is_crash = !ch->forced && !(ch->retired && clean) &&
+	    ch->failure[0] == '\0';
+	child_examine(ch, rec, status);
 	child_describe_death(ch, status, why, sizeof(why));
 	if (ch->retired && clean)
 		log_info("worker %u (pid %d, gen %u) has drained and left",
 		    ch->index, (int)ch->pid, ch->generation->number);
+	ch->has_crashed |= is_crash;
 	child_release(ch);
 	if (ch->retired && clean) {
 		child_move(ch, CHILD_GONE);
@@ -478,6 +533,8 @@ child_on_death(struct child *ch, int status)
 	if (ch->retired && !ch->forced)
 		log_warn("worker %u %s while it drained", ch->index, why);
 	child_after_failure(ch, why);
+	if (is_crash)
+		child_tell_crash(ch, rec);
 }
 
 /* A deadline has passed; which one, the state says. */
@@ -513,10 +570,16 @@ child_on_deadline(struct child *ch)
 static void
 child_on_stall(struct child *ch)
 {
+	char of[MESSAGE_TEXT_BYTES];
+	struct autopsy a;
+
+	autopsy_read(&a, recorders_get(ch->sup->recorders, ch->slot),
+	    clock_now_ns());
+	autopsy_describe_stall(&a, of, sizeof(of));
 	ch->sup->stalls++;
-	log_error("worker %u (pid %d, gen %u) stalls: no heartbeat for %llu ms",
-	    ch->index, (int)ch->pid, ch->generation->number,
-	    (unsigned long long)ch->beat_age_ms);
+	log_error("worker %u (pid %d, gen %u) stalls: no heartbeat for %llu ms"
+	    "%s", ch->index, (int)ch->pid, ch->generation->number,
+	    (unsigned long long)ch->beat_age_ms, of);
 	child_move_until(ch, CHILD_STALLED, CHILD_KILL_MS);
 	memset(&ch->shares, 0, sizeof(ch->shares));
 	kill(ch->pid, SIGABRT);

@@ -39,7 +39,10 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include <corelane/module.h>
+
 #include "common/error.h"
+#include "workers/autopsy.h"
 #include "workers/message.h"
 #include "workers/shares.h"
 
@@ -81,6 +84,9 @@ struct child {
 					 * has no stalled workers */
 	uint64_t backoff_ms;		/* the next delay after a death */
 	char failure[MESSAGE_TEXT_BYTES];	/* what FAILED said, or "" */
+	bool has_crashed; /* and no successor knows it yet */
+	struct autopsy autopsy;		/* of the last death */
+	struct lane_crash crash; /* the same for modules: slices of it */
 };
 
 TAILQ_HEAD(child_list, child);

@@ -452,6 +452,9 @@ supervisor_open(struct supervisor *sup, const struct config *cfg,
 	sup->shared = shared_new(err);
 	if (sup->shared == NULL)
 		return -1;
+	sup->recorders = recorders_new(err);
+	if (sup->recorders == NULL)
+		return -1;
 	sup->control = control_open(sup->base, cfg->run_dir.p, command_run,
 	    sup, err);
 	return sup->control == NULL ? -1 : 0;
@@ -472,6 +475,7 @@ supervisor_done(struct supervisor *sup)
 	listener_set_done(&sup->listeners);
 	if (sup->shared != NULL)
 		shared_free(sup->shared);
+	recorders_free(sup->recorders);
 	instance_close(&sup->instance);
 	/* Last: a command that waits for our end sees its socket close. */
 	control_close(sup->control);

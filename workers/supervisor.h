@@ -37,6 +37,7 @@
 #include "workers/generation.h"
 #include "workers/instance.h"
 #include "workers/listener.h"
+#include "workers/recorder.h"
 #include "workers/shared.h"
 
 struct control;
@@ -62,6 +63,7 @@ struct supervisor {
 	struct control *control;
 	struct order_list orders;	/* commands that await their end */
 	struct shared *shared;
+	struct recorders *recorders;
 	struct listener_set listeners;
 	unsigned share_count;		/* sockets of each address, in use */
 	struct generation *current;	/* serves; NULL before the start */

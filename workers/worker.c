@@ -33,6 +33,7 @@
 #include "common/log.h"
 #include "server/server.h"
 #include "workers/acceptor.h"
+#include "workers/crash.h"
 #include "workers/message.h"
 
 #define WORKER_TICK_MS 100
@@ -427,6 +428,9 @@ worker_make_server(struct worker *w, struct error *err)
 		.worker = args->index,
 		.connections_max = args->connections_max,
 		.access_log_fd = w->access_log_fd,
+		.recorder = args->recorder,
+		.metrics = shared_metric_names(args->shared),
+		.crash = args->crash,
 	}, err);
 	if (w->server == NULL)
 		return -1;
@@ -464,8 +468,10 @@ worker_open(struct worker *w, struct error *err)
 		return error_sys(err, "PR_SET_PDEATHSIG");
 	if (getppid() != args->supervisor_pid)
 		return error_set(err, ERROR_SYSTEM, "the supervisor is gone");
-	if (worker_make_loop(w, err) == -1 || worker_make_server(w, err) == -1)
+	if (crash_init(args->recorder, err) == -1 ||
+	    worker_make_loop(w, err) == -1 || worker_make_server(w, err) == -1)
 		return -1;
+	crash_note_objects(args->recorder);
 	return worker_make_events(w, err);
 }
 

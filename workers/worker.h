@@ -18,10 +18,15 @@
 #include "workers/privileges.h"
 #include "workers/shared.h"
 
+struct lane_crash;
+struct recorder;
+
 /* Everything is borrowed for the process's life. */
 struct worker_args {
 	struct shared *shared;
 	int slot;
+	struct recorder *recorder;	/* the slot's, clean */
+	const struct lane_crash *crash; /* of the one before, or NULL */
 	struct config *config;
 	unsigned index, generation;
 	size_t connections_max;
