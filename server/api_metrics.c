@@ -39,7 +39,7 @@ metrics_claim(struct lane_init *in, enum metric_kind kind, const char *name,
 	    m->srv->metrics, kind, m->config->name, str_of(name), str_of(help));
 	if (i == -1)
 		log_warn("module %.*s: the metric '%s' isn't counted: the name "
-			 "is taken or too long, or there are too many",
+		    "is taken or too long, or there are too many",
 		    STR_FMT(m->config->name), name != NULL ? name : "");
 	return i;
 }
@@ -51,7 +51,7 @@ lane_counter(struct lane_init *in, const char *name, const char *help)
 	struct stats *stats = in->module->srv->stats;
 
 	return i == -1 ? NULL :
-			 (struct lane_counter *)(void *)&stats->user_counter[i];
+	    (struct lane_counter *)(void *)&stats->user_counter[i];
 }
 
 struct lane_histogram *

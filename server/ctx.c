@@ -21,6 +21,7 @@
 #include "server/internal.h"
 #include "server/module.h"
 #include "server/request.h"
+#include "server/retry.h"
 #include "server/spool.h"
 
 struct lane_ctx *
@@ -47,6 +48,7 @@ op_start(struct lane_ctx *c, struct op *op, void (*cancel)(struct op *))
 {
 	op->ctx = c;
 	op->module = c->module;
+	op->retry = c->retry;
 	op->cancel = cancel;
 	op->next = c->ops;
 	op->prev = &c->ops;
@@ -65,6 +67,7 @@ op_finish(struct op *op)
 		op->next->prev = op->prev;
 	op->prev = NULL;
 	op->ctx->module = op->module;
+	op->ctx->retry = op->retry;
 }
 
 void
@@ -76,6 +79,7 @@ ctx_cancel(struct lane_ctx *c)
 		op_finish(op);
 		op->cancel(op);
 	}
+	c->retry = NULL;
 }
 
 /* The coarse clock is good for what lasts 50 ms, and costs 5 ns. */
@@ -220,7 +224,7 @@ ctx_take(struct lane_ctx *c, int result)
 {
 	struct request *r = c->request;
 
-	if (c->is_ended)
+	if (c->is_ended || retry_take(c, result))
 		return;
 	if (c->is_task) {
 		ctx_take_task(c, result);

@@ -37,8 +37,10 @@ struct form;
 struct module;
 struct module_route;
 struct op;
+struct offload_line;
 struct query_list;
 struct request;
+struct retry;
 struct server;
 struct spool;
 struct stream;
@@ -47,6 +49,7 @@ struct op {
 	struct op *next, **prev; /* prev NULL: not under way */
 	struct lane_ctx *ctx;
 	const struct module *module; /* whose continuation it is */
+	struct retry *retry; /* and of which attempt; NULL: none */
 	/* Drops it without going on; the op is off the list already. */
 	void (*cancel)(struct op *op);
 };
@@ -59,6 +62,8 @@ struct lane_ctx {
 	const struct module_route *route; /* the handler's; or NULL */
 	const struct args *options;	/* lane_option(): of the middleware */
 	struct op *ops;
+	struct retry *retry; /* whose attempt runs: see retry.h */
+	struct offload_line *line; /* its jobs; made by the first one */
 	unsigned hold_count;
 	bool is_running; /* module code is on the stack */
 	bool is_answered; /* a response has been completed */
@@ -72,6 +77,7 @@ struct lane_ctx {
 	/* Made when first asked for. */
 	struct query_list *query;
 	struct form *form;
+	struct str body_map; /* content that lies in a file */
 	struct args *args; /* checked values of a declared route */
 	struct stream *stream;
 	/* Background tasks, and what outlives its request. */
@@ -144,21 +150,15 @@ void ctx_take(struct lane_ctx *c, int result);
  * the module's mistakes, and turns them into -EPROTO. */
 int ctx_result(struct lane_ctx *c, int result, bool is_handler);
 
+/* For what can't be begun, because too much waits already: a 503 with
+ * Retry-After, to be returned; -EAGAIN in a background task.  reason: a
+ * literal. */
+int ctx_busy(struct lane_ctx *c, const char *reason);
+
 /* For the server: the loop's side of ctx_spawn(); done: ends every task. */
 int ctx_tasks_init(struct server *srv);
 void ctx_tasks_run(struct server *srv);
 void ctx_tasks_done(struct server *srv);
-
-/*
- * To be called before a slice of the request (its head, its content) is lent to
- * module code: it is good for as long as the request then, not only while the
- * handler runs.  False when there is no memory, or no request.
- */
-static inline bool
-ctx_keep(struct lane_ctx *c)
-{
-	return c->request != NULL && request_keep(c->request) == 0;
-}
 
 /* Slices of both kinds. */
 static inline struct lane_str

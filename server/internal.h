@@ -29,6 +29,7 @@ struct head_store;
 struct memo;
 struct offload;
 struct peers;
+struct postbox;
 
 /* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
 #define SERVER_DATE_BLOCK_BYTES (18 + 6 + CLOCK_DATE_BYTES + 2)
@@ -77,6 +78,7 @@ struct server {
 	struct peers *peers;		/* NULL: no limit per address */
 	struct offload *offload;	/* NULL: offload_threads is 0 */
 	struct alarms *alarms;		/* precise to a millisecond */
+	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */
 	bool is_in_turn;		/* scratch and batch are in use */

@@ -14,7 +14,7 @@
  * is written to only when the list was empty.
  *
  * Owns the threads, the lock and the eventfd; jobs and lines are lent.
- * Invariant: is_told is true whenever `finished` or `posts` isn't empty.
+ * Invariant: is_told is true whenever `finished` isn't empty.
  * Here: turns, threads, and the way back.  Not here: what jobs do, contexts
  * (api_async.c).
  * Context: a worker's loop and the pool's threads; `lock` guards what both see.
@@ -63,7 +63,6 @@ struct offload {
 	struct offload_line *ready, **ready_last;
 	struct offload_thread *idle;
 	struct offload_job *finished, **finished_last;
-	struct offload_post *posts, **posts_last;
 	size_t waiting;
 	unsigned running;
 	bool is_told; /* the eventfd has been written to */
@@ -358,46 +357,23 @@ offload_cancel(struct offload *o, struct offload_job *job)
 	return is_back;
 }
 
-void
-offload_post(struct offload *o, struct offload_post *post)
-{
-	bool must_tell;
-
-	pthread_mutex_lock(&o->lock);
-	post->next = NULL;
-	*o->posts_last = post;
-	o->posts_last = &post->next;
-	must_tell = offload_must_tell(o);
-	pthread_mutex_unlock(&o->lock);
-	if (must_tell)
-		offload_tell(o);
-}
-
 /* Takes all that has come, in order, and hands it on.  The batch is bounded by
  * what was there: what ends meanwhile has a turn of its own. */
 static void
 offload_deliver(struct offload *o)
 {
-	struct offload_job *job, *next_job;
-	struct offload_post *post, *next_post;
+	struct offload_job *job, *next;
 
 	pthread_mutex_lock(&o->lock);
 	job = o->finished;
-	post = o->posts;
 	o->finished = NULL;
 	o->finished_last = &o->finished;
-	o->posts = NULL;
-	o->posts_last = &o->posts;
 	o->is_told = false;
 	pthread_mutex_unlock(&o->lock);
-	for (; job != NULL; job = next_job) {
-		next_job = job->next;
+	for (; job != NULL; job = next) {
+		next = job->next;
 		job->state = JOB_NONE;
 		job->done(job);
-	}
-	for (; post != NULL; post = next_post) {
-		next_post = post->next;
-		post->fn(post);
 	}
 }
 
@@ -448,7 +424,6 @@ offload_new(struct event_base *base, unsigned threads, size_t queue_max,
 	o->line_max = (queue_max + 1) / 2;
 	o->ready_last = &o->ready;
 	o->finished_last = &o->finished;
-	o->posts_last = &o->posts;
 	pthread_mutex_init(&o->lock, NULL);
 	o->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (o->fd == -1) {
@@ -493,7 +468,7 @@ offload_free(struct offload *o)
 	 * theirs runs, which has ended by now. */
 	while (o->ready != NULL)
 		offload_drop(o, o->ready->first);
-	while (o->finished != NULL || o->posts != NULL)
+	while (o->finished != NULL)
 		offload_deliver(o);
 	if (event_initialized(&o->readable))
 		event_del(&o->readable);

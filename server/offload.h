@@ -80,13 +80,4 @@ int offload_submit(struct offload *o, struct offload_line *line,
  * runs or has run: done() will be. */
 bool offload_cancel(struct offload *o, struct offload_job *job);
 
-/* Wakes the loop from any thread: fn(arg) is called there, once.  For
- * lane_post().  post: the caller's, until fn is called; the pool must not be
- * freed meanwhile. */
-struct offload_post {
-	struct offload_post *next;
-	void (*fn)(struct offload_post *post);
-};
-void offload_post(struct offload *o, struct offload_post *post);
-
 #endif

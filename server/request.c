@@ -66,10 +66,24 @@ request_free(struct request *r)
 }
 
 int
+request_keep_body(struct request *r)
+{
+	struct str data;
+
+	if (r->body.data.len == 0 || r->spool != NULL || r->is_body_kept)
+		return 0;
+	data = arena_copy(&r->arena, r->body.data);
+	if (data.p == NULL)
+		return -1;
+	r->body.data = data;
+	r->is_body_kept = true;
+	return 0;
+}
+
+int
 request_keep(struct request *r)
 {
 	struct head *head;
-	struct str data;
 
 	if (!r->is_head_kept) {
 		head = head_copy(r->head, &r->arena);
@@ -79,14 +93,7 @@ request_keep(struct request *r)
 		r->is_head_kept = true;
 	}
 	/* It may come, whole, turns after its head. */
-	if (r->body.data.len > 0 && r->spool == NULL && !r->is_body_kept) {
-		data = arena_copy(&r->arena, r->body.data);
-		if (data.p == NULL)
-			return -1;
-		r->body.data = data;
-		r->is_body_kept = true;
-	}
-	return 0;
+	return request_keep_body(r);
 }
 
 struct str

@@ -39,6 +39,7 @@
 struct attr;
 struct conn;
 struct lane_ctx;
+struct lane_problem;
 struct server;
 struct service;
 struct service_route;
@@ -115,7 +116,8 @@ struct response {
 	uint16_t field_base;		/* those of `before` hooks: kept */
 	bool close;			/* the connection ends with it */
 	bool is_error; /* content is made from status and reason */
-	const char *reason; /* literal, for the log and error content */
+	const char *reason; /* of an error, for the log; lent */
+	const struct lane_problem *problem; /* more of it; or NULL */
 	struct response_field inline_fields[RESPONSE_FIELDS_INLINE];
 };
 
@@ -173,6 +175,7 @@ struct request *request_new(struct conn *c, struct head *head)
     __attribute__((warn_unused_result));
 void request_free(struct request *r);
 int request_keep(struct request *r);
+int request_keep_body(struct request *r);
 
 /* An error has an id to ask for, with or without the request_id middleware:
  * makes r->id unless there is one (or no memory). */

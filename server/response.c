@@ -237,6 +237,7 @@ response_error(struct request *r, int status, const char *reason)
 	content_drop(&r->res);
 	r->res.status = status;
 	r->res.reason = reason;
+	r->res.problem = NULL;
 	r->res.is_error = true;
 	return status;
 }

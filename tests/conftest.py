@@ -22,10 +22,10 @@ def corelane():
     """A factory of servers; each is stopped, and checked, after the test."""
     started = []
 
-    def start(config=None, **options):
+    def start(config=None, start=True, **options):
         server = Corelane(config, **options)
         started.append(server)
-        return server.start()
+        return server.start() if start else server
 
     yield start
     problems = []

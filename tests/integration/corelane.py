@@ -64,6 +64,16 @@ REPLACING_SIGNALS = {signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN,
                      signal.SIGTTOU}
 
 
+def module_path(name):
+    """A module of tests/modules/, or a bundled one, as built with the binary."""
+    build = os.path.dirname(os.path.abspath(binary()))
+    for folder in ("tests/modules", "modules"):
+        path = os.path.join(build, folder, name + ".so")
+        if os.path.exists(path):
+            return path
+    raise AssertionError(f"there is no module {name} in {build}")
+
+
 def binary():
     return os.environ.get("CORELANE_BIN") or os.path.join(
         ROOT, "build", "corelane")

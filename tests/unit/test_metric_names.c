@@ -46,7 +46,7 @@ names_become_what_prometheus_takes(void **state)
 
 		unit_check(at >= 0, cases[i].want);
 		unit_check(metric_names_get(
-			       &names, cases[i].kind, (unsigned)at, &text),
+		    &names, cases[i].kind, (unsigned)at, &text),
 		    cases[i].want);
 		assert_string_equal(text.name, cases[i].want);
 	}
@@ -118,7 +118,7 @@ help_is_one_line_of_utf8(void **state)
 
 	(void)state;
 	assert_int_equal(metric_names_claim(&names, METRIC_COUNTER, STR("a"),
-			     STR("b"), STR("two\nlines, \xff and \xc3\xbc")),
+	    STR("b"), STR("two\nlines, \xff and \xc3\xbc")),
 	    0);
 	assert_true(metric_names_get(&names, METRIC_COUNTER, 0, &text));
 	assert_string_equal(text.help, "two lines,   and \xc3\xbc");
@@ -126,7 +126,7 @@ help_is_one_line_of_utf8(void **state)
 	for (size_t i = 0; i < sizeof(help); i += 2)
 		memcpy(help + i, "\xc3\xbc", 2);
 	assert_int_equal(metric_names_claim(&names, METRIC_COUNTER, STR("a"),
-			     STR("c"), str_from(help, sizeof(help))),
+	    STR("c"), str_from(help, sizeof(help))),
 	    1);
 	assert_true(metric_names_get(&names, METRIC_COUNTER, 1, &text));
 	assert_int_equal(strlen(text.help), METRIC_HELP_BYTES - 2);

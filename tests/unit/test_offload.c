@@ -367,13 +367,10 @@ test_threads_leave_signals_to_the_loop(void **state)
 	fixture_close(&fx);
 }
 
-/* The stress: jobs that come again and again, some taken back, and threads of
- * somebody else's that post. */
+/* The stress: jobs that come again and again, some taken back. */
 #define STRESS_LINES 37
 #define STRESS_TASKS 200
 #define STRESS_ROUNDS 50
-#define STRESS_POSTERS 3
-#define STRESS_POSTS 2000
 
 struct stress {
 	struct fixture fx;
@@ -385,12 +382,6 @@ struct stress {
 	} task[STRESS_TASKS];
 	unsigned seed;
 	unsigned active;
-	unsigned posts_run;
-};
-
-struct stress_post {
-	struct offload_post post; /* first */
-	struct stress *all;
 };
 
 static void
@@ -446,31 +437,6 @@ stress_done(struct offload_job *job)
 }
 
 static void
-stress_on_post(struct offload_post *post)
-{
-	struct stress_post *p = (struct stress_post *)post;
-
-	p->all->posts_run++;
-	free(p);
-}
-
-static void *
-stress_poster(void *arg)
-{
-	struct stress *s = arg;
-
-	for (unsigned i = 0; i < STRESS_POSTS; i++) {
-		struct stress_post *p = calloc(1, sizeof(*p));
-
-		assert_non_null(p);
-		p->all = s;
-		p->post.fn = stress_on_post;
-		offload_post(s->fx.pool, &p->post);
-	}
-	return NULL;
-}
-
-static void
 stress_check(const struct stress *s)
 {
 	for (unsigned i = 0; i < STRESS_TASKS; i++) {
@@ -480,7 +446,6 @@ stress_check(const struct stress *s)
 		assert_int_equal(
 		    t->done + t->taken_back + t->refused, STRESS_ROUNDS);
 	}
-	assert_int_equal(s->posts_run, STRESS_POSTERS * STRESS_POSTS);
 	for (unsigned i = 0; i < STRESS_LINES; i++)
 		assert_int_equal(s->line[i].waiting + s->line[i].running, 0);
 }
@@ -489,7 +454,6 @@ static void
 test_nothing_is_lost_under_stress(void **state)
 {
 	struct stress *s = calloc(1, sizeof(*s));
-	pthread_t poster[STRESS_POSTERS];
 	unsigned i;
 
 	assert_non_null(s);
@@ -497,9 +461,6 @@ test_nothing_is_lost_under_stress(void **state)
 	s->active = STRESS_TASKS;
 	for (i = 0; i < STRESS_LINES; i++)
 		s->line[i].running_max = i % 4;
-	for (i = 0; i < STRESS_POSTERS; i++)
-		assert_int_equal(
-		    pthread_create(&poster[i], NULL, stress_poster, s), 0);
 	for (i = 0; i < STRESS_TASKS; i++) {
 		s->task[i].all = s;
 		s->task[i].job.work = stress_work;
@@ -507,10 +468,8 @@ test_nothing_is_lost_under_stress(void **state)
 	}
 	for (i = 0; i < STRESS_TASKS; i++)
 		stress_go_on(&s->task[i]);
-	while (s->active > 0 || s->posts_run < STRESS_POSTERS * STRESS_POSTS)
+	while (s->active > 0)
 		event_base_loop(s->fx.base, EVLOOP_ONCE);
-	for (i = 0; i < STRESS_POSTERS; i++)
-		pthread_join(poster[i], NULL);
 	stress_check(s);
 	fixture_close(&s->fx);
 	free(s);

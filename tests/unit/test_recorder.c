@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* common/recorder and workers/autopsy: what is written, and read after death. */
+/* common/recorder, workers/autopsy: what is written, and read after death. */
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>

@@ -293,8 +293,10 @@ modules_metrics_are_printed_as_json(void **state)
 	    "api_orders_total")->valueint, 42);
 	assert_int_equal(cJSON_GetObjectItem(worker,
 	    "api_orders_total")->valueint, 4);
-	assert_int_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(total,
-	    "api_lookup"), "count")->valueint, 3);
+	assert_int_equal(cJSON_GetObjectItem(
+	    cJSON_GetObjectItem(total, "api_lookup"), "count")
+	    ->valueint,
+	    3);
 	cJSON_Delete(root);
 }
 

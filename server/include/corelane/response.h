@@ -121,11 +121,13 @@ int lane_json_send(struct lane_json_writer *w, int status) LANE_CHECKED;
  * Errors: one shape for all.  The client gets JSON
  * {"error":{"code","message","request_id"[,"field"]}}, application/problem+json
  * (RFC 9457) or a page, by Accept; a module's on_request_error may give them
- * another shape.  message: shown to the client, so nothing internal in it.
+ * another shape.  message: shown to the client, so nothing internal in it; with
+ * a field it goes on behind its name ("is missing").  A 400 or 422 that names a
+ * field has the code "VALIDATION_FAILED" unless another is given.
  */
 struct lane_problem {
 	int status;
-	const char *code; /* "not_found"; NULL: from the status */
+	const char *code; /* "NOT_FOUND"; NULL: from the status */
 	struct lane_str message; /* p == NULL: from the status */
 	struct lane_str field; /* what is wrong; p == NULL: none */
 	int retry_after_s; /* 0: none */
