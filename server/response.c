@@ -125,6 +125,7 @@ content_drop(struct response *res)
 	res->kind = CONTENT_NONE;
 	res->length = 0;
 	res->is_error = false;
+	res->trailers = str_from(NULL, 0);
 }
 
 void
