@@ -201,4 +201,8 @@ void stats_print_prometheus(const struct stats_view *view, bool openmetrics,
 void stats_print_json(const struct stats_view *view, struct buf *out);
 void stats_print_table(const struct stats_view *view, struct buf *out);
 
+/* Whether "corelane_<name>" is a family of the server's own (without
+ * "_total"). */
+bool stats_has_family(const char *name);
+
 #endif

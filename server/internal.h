@@ -10,6 +10,8 @@
 
 #include <event2/event_struct.h>
 
+#include <corelane/module.h>
+
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/pool.h"
@@ -69,6 +71,8 @@ struct server {
 	struct lane_ctx *tasks, *new_tasks;	/* background: ctx.h */
 	struct event task_event;
 	struct hooks hooks;
+	struct lane_figures figures;	/* as lane_figures() told last */
+	uint64_t figures_until_ms;	/* good enough before */
 	struct service *service[SERVICE_KIND_COUNT];	/* NULL for raw TCP */
 	struct access_log *log;		/* NULL: none */
 	struct peers *peers;		/* NULL: no limit per address */
