@@ -79,7 +79,10 @@
 	X(sql_errors, sql_errors, "",                                          \
 	    "SQL statements that failed, broken constraints aside")            \
 	X(sql_rejected, sql_rejected, "",                                      \
-	    "SQL statements refused because too many were waiting")
+	    "SQL statements refused because too many were waiting")            \
+	X(fetches, fetches, "", "sub-requests made by modules")                \
+	X(fetch_errors, fetch_errors, "",                                      \
+	    "sub-requests that got no answer")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \

@@ -26,6 +26,7 @@ struct access_log;
 struct alarms;
 struct conn;
 struct db_set;
+struct fetcher;
 struct head_store;
 struct memo;
 struct offload;
@@ -81,6 +82,7 @@ struct server {
 	struct alarms *alarms;		/* precise to a millisecond */
 	struct db_set *databases;
 	struct wheel sql_calls, sql_transactions;	/* db/api.c */
+	struct fetcher *fetcher;	/* NULL: nothing fetched yet */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */

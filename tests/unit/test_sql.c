@@ -187,10 +187,9 @@ open_database(const char *url, const char *more)
 	struct lane_test *t;
 
 	snprintf(config, sizeof(config),
-	    "{\"modules\": [{\"name\": "
-	    "\"tested\", \"file\": \"none.so\"}], \"routes\": "
-	    "[{\"path\": "
-	    "\"/ready\", \"handler\": \"ready\"}], \"databases\": {\"main\": {\"url\": \"%s\"%s}}}",
+	    "{\"modules\": [{\"name\": \"tested\", \"file\": \"none.so\"}],"
+	    "\"routes\": [{\"path\": \"/ready\", \"handler\": \"ready\"}],"
+	    "\"databases\": {\"main\": {\"url\": \"%s\"%s}}}",
 	    url, more);
 	t = lane_test_new(&module, config);
 	assert_non_null(t);
