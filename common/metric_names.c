@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "common/stats.h"
 #include "common/utf8.h"
 
 static struct metric_entry *
@@ -149,7 +150,7 @@ metric_names_claim(struct metric_names *names, enum metric_kind kind,
 		return -1;
 	text_set_help(&text, help);
 	hash = text_hash(&text);
-	if (names_has(names, other, hash))
+	if (names_has(names, other, hash) || stats_has_family(text.name))
 		return -1;
 	e = metric_entries(names, kind, &count);
 	for (unsigned i = 0; i < count; i++) {

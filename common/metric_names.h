@@ -57,7 +57,7 @@ struct metric_text {
  * Finds or claims the place of a metric of a module.  Bytes that a name can't
  * have become '_'; a counter's "_total" is the printers' and left out.
  * Returns its index, the same for everybody, or -1: the table is full, the
- * name empty or too long, or it is of another kind already.
+ * name empty or too long, of another kind already, or the server's own.
  */
 int metric_names_claim(struct metric_names *names, enum metric_kind kind,
     struct str module, struct str name, struct str help);

@@ -48,7 +48,7 @@ note_copy_line(char *to, const struct recorder_what *what)
 	size_t n;
 
 	/* As it lies in the head of a request of HTTP/1.1. */
-	if (t->p == m->p + m->len + 1)
+	if (t->p == m->p + m->len + 1 && m->p[m->len] == ' ')
 		return note_copy(to, size, str_from(m->p, m->len + 1 + t->len));
 	n = note_copy(to, size, *m);
 	if (n > 0 && n < size && t->len > 0)

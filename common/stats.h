@@ -78,7 +78,10 @@
 	    "times that a module held the event loop for 50 ms or more")       \
 	X(offload_jobs, offload_jobs, "", "jobs given to the pool of threads") \
 	X(offload_rejected, offload_rejected, "",                              \
-	    "jobs refused because too many were waiting for the pool")
+	    "jobs refused because too many were waiting for the pool")         \
+	X(fetches, fetches, "", "sub-requests made by modules")                \
+	X(fetch_errors, fetch_errors, "",                                      \
+	    "sub-requests that got no answer")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \
@@ -204,5 +207,9 @@ void stats_print_prometheus(const struct stats_view *view, bool openmetrics,
     struct buf *out);
 void stats_print_json(const struct stats_view *view, struct buf *out);
 void stats_print_table(const struct stats_view *view, struct buf *out);
+
+/* Whether "corelane_<name>" is a family of the server's own (without
+ * "_total"). */
+bool stats_has_family(const char *name);
 
 #endif

@@ -13,6 +13,7 @@
  * Context: any process, on a private copy of the view.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -86,6 +87,28 @@ json_histogram_key(const struct stats_field *f)
 	return strcmp(f->name, "request_time") == 0 ? "latency" : f->name;
 }
 
+/* Modules' own: counters under the names that Prometheus has. */
+static void
+json_modules(
+    struct buf *out, const struct stats *s, const struct metric_names *names)
+{
+	char key[METRIC_NAME_BYTES + 8];
+	struct metric_text text;
+
+	buf_add(out, STR("\"modules\":{"));
+	for (unsigned i = 0; i < METRIC_COUNTERS; i++) {
+		if (!metric_names_get(names, METRIC_COUNTER, i, &text))
+			continue;
+		snprintf(key, sizeof(key), "%s_total", text.name);
+		json_u64(out, key, s->user_counter[i]);
+	}
+	for (unsigned i = 0; i < stats_user_histograms(s); i++)
+		if (metric_names_get(names, METRIC_HISTOGRAM, i, &text))
+			json_histogram(out, text.name, &s->user_histogram[i]);
+	json_close(out, '}');
+	buf_add_byte(out, ',');
+}
+
 static void
 json_stats(struct buf *out, const struct stats *s, uint64_t up_ms)
 {
@@ -96,8 +119,8 @@ json_stats(struct buf *out, const struct stats *s, uint64_t up_ms)
 	for (f = stats_gauges; f->name != NULL; f++)
 		json_u64(out, f->name, stats_value(s, f));
 	for (f = stats_histograms; f->name != NULL; f++)
-		json_histogram(out, json_histogram_key(f),
-		    stats_histogram(s, f));
+		json_histogram(
+		    out, json_histogram_key(f), stats_histogram(s, f));
 	json_ratio(out, "error_percent", s->responses_5xx, s->requests, 100);
 	json_ratio(out, "mean_ms", s->request_time.sum_us,
 	    s->request_time.count, 0.001);
@@ -130,8 +153,8 @@ json_server(struct buf *out, const struct stats_view *v)
 }
 
 static void
-json_worker(struct buf *out, const struct stats_view *v,
-    const struct stats_worker *w)
+json_worker(
+    struct buf *out, const struct stats_view *v, const struct stats_worker *w)
 {
 	int64_t now_ms = v->started_real_ms + (int64_t)v->uptime_ms;
 	int64_t up_ms = now_ms - w->started_real_ms;
@@ -152,6 +175,8 @@ json_worker(struct buf *out, const struct stats_view *v,
 	json_u64(out, "heartbeat_age_ms", w->heartbeat_age_ms);
 	json_u64(out, "restarts", w->restarts);
 	json_stats(out, &w->stats, (uint64_t)up_ms);
+	if (v->names != NULL)
+		json_modules(out, &w->stats, v->names);
 	json_close(out, '}');
 	buf_add_byte(out, ',');
 }
@@ -163,6 +188,8 @@ stats_print_json(const struct stats_view *view, struct buf *out)
 	json_server(out, view);
 	buf_add(out, STR(",\"total\":{"));
 	json_stats(out, &view->total, view->uptime_ms);
+	if (view->names != NULL)
+		json_modules(out, &view->total, view->names);
 	json_close(out, '}');
 	buf_add(out, STR(",\"workers\":["));
 	for (size_t i = 0; i < view->worker_count; i++)

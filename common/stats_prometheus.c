@@ -15,6 +15,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/stats_fields.h"
@@ -238,21 +239,56 @@ prometheus_per_worker(const struct prometheus *pr, const struct stats_view *v)
 }
 
 static void
-prometheus_histogram(const struct prometheus *pr, const struct stats_field *f,
-    const struct histogram *h)
+prometheus_histogram(const struct prometheus *pr, const char *family,
+    const char *help, const struct histogram *h)
 {
-	prometheus_family(pr, f->family, "", "histogram", f->help);
+	prometheus_family(pr, family, "", "histogram", help);
 	for (size_t i = 0; i < PROMETHEUS_BOUNDS; i++)
 		buf_printf(pr->out,
-		    "corelane_%s_bucket{le=\"%s\"} %" PRIu64 "\n", f->family,
+		    "corelane_%s_bucket{le=\"%s\"} %" PRIu64 "\n", family,
 		    prometheus_bounds[i].seconds,
 		    histogram_count_below(h, prometheus_bounds[i].us));
 	buf_printf(pr->out, "corelane_%s_bucket{le=\"+Inf\"} %" PRIu64 "\n",
-	    f->family, h->count);
+	    family, h->count);
 	buf_printf(pr->out, "corelane_%s_sum %" PRIu64 ".%06" PRIu64 "\n",
-	    f->family, h->sum_us / 1000000, h->sum_us % 1000000);
-	buf_printf(pr->out, "corelane_%s_count %" PRIu64 "\n", f->family,
+	    family, h->sum_us / 1000000, h->sum_us % 1000000);
+	buf_printf(pr->out, "corelane_%s_count %" PRIu64 "\n", family,
 	    h->count);
+}
+
+/* Escapes as HELP has it, which quotes matter to in OpenMetrics only. */
+static void
+prometheus_escape(const struct prometheus *pr, const char *text, char *out)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\\' || (*text == '"' && pr->openmetrics))
+			*out++ = '\\';
+		*out++ = *text;
+	}
+	*out = '\0';
+}
+
+/* Modules' own, under names of theirs. */
+static void
+prometheus_modules(const struct prometheus *pr, const struct stats_view *v)
+{
+	struct metric_text text;
+	char help[2 * METRIC_HELP_BYTES];
+
+	for (unsigned i = 0; i < METRIC_COUNTERS; i++) {
+		if (!metric_names_get(v->names, METRIC_COUNTER, i, &text))
+			continue;
+		prometheus_escape(pr, text.help, help);
+		prometheus_counter(pr, text.name, v->total.user_counter[i],
+		    help);
+	}
+	for (unsigned i = 0; i < stats_user_histograms(&v->total); i++) {
+		if (!metric_names_get(v->names, METRIC_HISTOGRAM, i, &text))
+			continue;
+		prometheus_escape(pr, text.help, help);
+		prometheus_histogram(pr, text.name, help,
+		    &v->total.user_histogram[i]);
+	}
 }
 
 void
@@ -266,7 +302,33 @@ stats_print_prometheus(const struct stats_view *view, bool openmetrics,
 	prometheus_totals(&pr, &view->total);
 	prometheus_per_worker(&pr, view);
 	for (f = stats_histograms; f->name != NULL; f++)
-		prometheus_histogram(&pr, f, stats_histogram(&view->total, f));
+		prometheus_histogram(&pr, f->family, f->help,
+		    stats_histogram(&view->total, f));
+	if (view->names != NULL)
+		prometheus_modules(&pr, view);
 	if (openmetrics)
 		buf_add(out, STR("# EOF\n"));
+}
+
+bool
+stats_has_family(const char *name)
+{
+	struct stats_view *nothing = calloc(1, sizeof(*nothing));
+	char line[METRIC_NAME_BYTES + 32];
+	struct buf out;
+	bool has = true;
+
+	buf_init(&out, 0);
+	if (nothing != NULL) {
+		/* "build" is a family of the one format, "build_info" of the
+		 * other. */
+		stats_print_prometheus(nothing, true, &out);
+		stats_print_prometheus(nothing, false, &out);
+		buf_add_byte(&out, '\0');
+		snprintf(line, sizeof(line), "# TYPE corelane_%s ", name);
+		has = buf_failed(&out) || strstr(buf_str(&out).p, line) != NULL;
+	}
+	free(nothing);
+	buf_done(&out);
+	return has;
 }

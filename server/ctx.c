@@ -23,6 +23,7 @@
 #include "server/request.h"
 #include "server/retry.h"
 #include "server/spool.h"
+#include "server/stream.h"
 
 struct lane_ctx *
 ctx_of(struct request *r)
@@ -166,11 +167,12 @@ ctx_result(struct lane_ctx *c, int result, bool is_handler)
 {
 	const char *mistake = ctx_mistake(c, result, !is_handler);
 
-	if (mistake == NULL)
-		return result;
-	c->mistake = mistake;
-	c->is_answered_twice = false;
-	return -EPROTO;
+	if (mistake != NULL) {
+		c->mistake = mistake;
+		c->is_answered_twice = false;
+		result = -EPROTO;
+	}
+	return stream_is_open(c) ? stream_result(c, result) : result;
 }
 
 /* Background tasks. */
@@ -230,10 +232,17 @@ ctx_take(struct lane_ctx *c, int result)
 		ctx_take_task(c, result);
 		return;
 	}
-	if (result == LANE_ASYNC && c->ops != NULL && !c->is_answered_twice)
+	if (r->phase == PHASE_SEND) {
+		if (stream_is_open(c))
+			stream_take(c, result, ctx_mistake(c, result, false));
+		return;
+	}
+	if (result == LANE_ASYNC && c->ops != NULL && !c->is_answered_twice &&
+	    !stream_is_open(c))
 		return;
 	result = ctx_result(c, result, r->pending_from == PHASE_HANDLE);
-	ctx_cancel(c);
+	if (!stream_is_open(c))
+		ctx_cancel(c);
 	request_resume(r, result);
 }
 

@@ -160,17 +160,6 @@ int ctx_tasks_init(struct server *srv);
 void ctx_tasks_run(struct server *srv);
 void ctx_tasks_done(struct server *srv);
 
-/*
- * To be called before a slice of the request (its head, its content) is lent to
- * module code: it is good for as long as the request then, not only while the
- * handler runs.  False when there is no memory, or no request.
- */
-static inline bool
-ctx_keep(struct lane_ctx *c)
-{
-	return c->request != NULL && request_keep(c->request) == 0;
-}
-
 /* Slices of both kinds. */
 static inline struct lane_str
 lane_of(struct str s)

@@ -50,6 +50,13 @@ enum http1_sent http1_send_content(struct request *r);
  * one. */
 #define HTTP1_HANDLER_MS 3600000
 
+/*
+ * 103 Early Hints with a Link field (RFC 8297), at once.  Left out where
+ * another connection's turn is on.  Returns 0, or -EPIPE: the connection is closed.
+ */
+#define HTTP1_HINT_MAX 4000
+int http1_send_hint(struct request *r, struct str link);
+
 /* The pipeline has a complete response: puts its head, and content that is
  * small, into the batch; the rest follows by http1_send_content(). */
 void http1_respond(struct request *r);

@@ -129,8 +129,11 @@ static int
 send_copy(struct request *r, struct str s)
 {
 	struct out *out = &r->srv->out;
-	char *p = out_reserve(out, s.len);
+	char *p;
 
+	if (s.len == 0)
+		return 0;
+	p = out_reserve(out, s.len);
 	if (p == NULL) {
 		if (conn_flush(r->conn, true) == -1)
 			return -1;
@@ -157,6 +160,25 @@ send_piece(struct request *r, struct str s, bool is_loan)
 			return -1;
 		out_refer(out, s, is_loan);
 	}
+	return 0;
+}
+
+int
+http1_send_hint(struct request *r, struct str link)
+{
+	struct conn *c = r->conn;
+
+	/* The batch holds one connection's bytes at a time. */
+	if (c->srv->is_in_turn && !r->is_running)
+		return 0;
+	if (send_copy(r, STR("HTTP/1.1 103 Early Hints\r\nLink: ")) == -1 ||
+	    send_copy(r, link) == -1 ||
+	    send_copy(r, STR("\r\n\r\n")) == -1 || conn_flush(c, false) == -1)
+		return -EPIPE;
+	c->srv->stats->responses_1xx++;
+	/* Outside of its turn nothing has armed what the rest waits for. */
+	if (c->unsent != NULL)
+		conn_queue(c);
 	return 0;
 }
 
@@ -279,8 +301,11 @@ send_chunk(struct request *r, struct str piece)
 static enum http1_sent
 send_source_end(struct request *r)
 {
+	/* RFC 9112 7.1.2 */
 	if (r->is_chunked)
-		return send_copy(r, STR("0\r\n\r\n")) == 0
+		return send_copy(r, STR("0\r\n")) == 0 &&
+		    send_copy(r, r->res.trailers) == 0 &&
+		    send_copy(r, STR("\r\n")) == 0
 		    ? HTTP1_SENT : HTTP1_SEND_FAILED;
 	if (r->res.length != CONTENT_LENGTH_UNKNOWN &&
 	    r->sent_bytes != r->res.length) {
@@ -305,8 +330,10 @@ send_source(struct request *r)
 				continue;
 			if (send_chunk(r, piece) == -1)
 				return HTTP1_SEND_FAILED;
-			/* The piece is lent until the next call. */
-			if (!r->srv->out.has_loans)
+			/* A small piece has been copied; a large one is lent
+			 * until the next call.  Once the peer is behind, no
+			 * more is asked for than has been. */
+			if (!r->srv->out.has_loans && r->conn->unsent == NULL)
 				continue;
 			sent = send_flush(r, false);
 			if (sent != HTTP1_SENT)

@@ -10,6 +10,8 @@
 
 #include <event2/event_struct.h>
 
+#include <corelane/module.h>
+
 #include "common/arena.h"
 #include "common/clock.h"
 #include "common/pool.h"
@@ -23,6 +25,7 @@
 struct access_log;
 struct alarms;
 struct conn;
+struct fetcher;
 struct head_store;
 struct memo;
 struct offload;
@@ -71,11 +74,14 @@ struct server {
 	struct lane_ctx *tasks, *new_tasks;	/* background: ctx.h */
 	struct event task_event;
 	struct hooks hooks;
+	struct lane_figures figures;	/* as lane_figures() told last */
+	uint64_t figures_until_ms;	/* good enough before */
 	struct service *service[SERVICE_KIND_COUNT];	/* NULL for raw TCP */
 	struct access_log *log;		/* NULL: none */
 	struct peers *peers;		/* NULL: no limit per address */
 	struct offload *offload;	/* NULL: offload_threads is 0 */
 	struct alarms *alarms;		/* precise to a millisecond */
+	struct fetcher *fetcher;	/* NULL: nothing fetched yet */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */

@@ -39,6 +39,7 @@
 struct attr;
 struct conn;
 struct lane_ctx;
+struct lane_problem;
 struct server;
 struct service;
 struct service_route;
@@ -96,6 +97,7 @@ struct response_field {
 };
 
 #define RESPONSE_FIELDS_INLINE 20
+#define RESPONSE_TRAILERS_MAX 4000
 
 struct response {
 	/* Set to 0 with the request, but for the inline fields. */
@@ -115,7 +117,10 @@ struct response {
 	uint16_t field_base;		/* those of `before` hooks: kept */
 	bool close;			/* the connection ends with it */
 	bool is_error; /* content is made from status and reason */
-	const char *reason; /* literal, for the log and error content */
+	struct str trailers; /* fields behind chunked content, each with its
+				 * line end; in the arena */
+	const char *reason; /* of an error, for the log; lent */
+	const struct lane_problem *problem; /* more of it; or NULL */
 	struct response_field inline_fields[RESPONSE_FIELDS_INLINE];
 };
 

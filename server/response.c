@@ -125,6 +125,7 @@ content_drop(struct response *res)
 	res->kind = CONTENT_NONE;
 	res->length = 0;
 	res->is_error = false;
+	res->trailers = str_from(NULL, 0);
 }
 
 void
@@ -237,6 +238,7 @@ response_error(struct request *r, int status, const char *reason)
 	content_drop(&r->res);
 	r->res.status = status;
 	r->res.reason = reason;
+	r->res.problem = NULL;
 	r->res.is_error = true;
 	return status;
 }

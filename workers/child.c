@@ -478,7 +478,8 @@ child_describe_death(const struct child *ch, int status, char *out, size_t size)
 	autopsy_describe(&ch->autopsy, of, sizeof(of));
 	if (WIFSIGNALED(status)) {
 		name = sigabbrev_np(WTERMSIG(status));
-		snprintf(out, size, "(pid %d, gen %u) was killed by SIG%s%s%s%s",
+		snprintf(out, size,
+		    "(pid %d, gen %u) was killed by SIG%s%s%s%s",
 		    (int)ch->pid, ch->generation->number,
 		    name != NULL ? name : "?",
 		    ch->state == CHILD_STALLED ? " after a stall" : "", of,

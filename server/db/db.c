@@ -68,6 +68,7 @@ db_new(const struct config_database *config, const struct db_args *args,
 	db->base = args->base;
 	db->pool = args->pool;
 	db->stats = args->stats;
+	db->worker = args->worker;
 	if (driver->open(db, err) == 0)
 		return db;
 fail:

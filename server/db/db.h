@@ -103,6 +103,7 @@ struct db {
 	struct event_base *base;
 	struct offload *pool; /* NULL: there is none (offload_threads 0) */
 	struct stats *stats;
+	unsigned worker; /* its number: what the database's logs show */
 	void *state; /* the driver's */
 	uint64_t queries, errors;
 };
@@ -114,6 +115,7 @@ struct db_args {
 	struct event_base *base;
 	struct offload *pool;
 	struct stats *stats;
+	unsigned worker;
 };
 struct db *db_new(const struct config_database *config,
     const struct db_args *args, struct error *err)

@@ -222,6 +222,102 @@ the_table_has_a_line_per_worker(void **state)
 	assert_has("16777216.0TiB out\n");
 }
 
+static struct metric_names names;
+
+/* A counter and a histogram, of one live worker and of a retired one. */
+static void
+count_for_modules(void)
+{
+	struct stats *live = &view.workers[1].stats;
+	struct stats *gone = calloc(1, sizeof(*gone));
+	int counter, histogram;
+
+	assert_non_null(gone);
+	memset(&names, 0, sizeof(names));
+	counter = metric_names_claim(&names, METRIC_COUNTER, STR("api"),
+	    STR("orders_total"), STR("orders \"taken\" \\ lost"));
+	assert_int_equal(counter, 0);
+	histogram = metric_names_claim(&names, METRIC_HISTOGRAM, STR("api"),
+	    STR("lookup"), STR("a lookup"));
+	assert_int_equal(histogram, 0);
+	view.names = &names;
+	live->user_counter[0] = 4;
+	gone->user_counter[0] = 38;
+	live->user_histogram_count = gone->user_histogram_count = 1;
+	histogram_add(&live->user_histogram[0], 300, 2);
+	histogram_add(&gone->user_histogram[0], 2000000, 1);
+	stats_merge(&view.total, live);
+	stats_retire(&view.total, gone);
+	free(gone);
+}
+
+static void
+modules_metrics_are_printed_for_prometheus(void **state)
+{
+	(void)state;
+	count_for_modules();
+	stats_print_prometheus(&view, false, &out);
+	assert_has("# HELP corelane_api_orders_total "
+	    "orders \"taken\" \\\\ lost\n"
+	    "# TYPE corelane_api_orders_total counter\n"
+	    "corelane_api_orders_total 42\n");
+	assert_has("# TYPE corelane_api_lookup histogram\n");
+	assert_has("corelane_api_lookup_bucket{le=\"0.0005\"} 2\n");
+	assert_has("corelane_api_lookup_bucket{le=\"+Inf\"} 3\n"
+	    "corelane_api_lookup_sum 2.000600\n"
+	    "corelane_api_lookup_count 3\n");
+	buf_clear(&out);
+	stats_print_prometheus(&view, true, &out);
+	assert_has("# HELP corelane_api_orders "
+	    "orders \\\"taken\\\" \\\\ lost\n"
+	    "# TYPE corelane_api_orders counter\n"
+	    "corelane_api_orders_total 42\n");
+}
+
+static void
+modules_metrics_are_printed_as_json(void **state)
+{
+	const cJSON *total, *worker;
+	cJSON *root;
+
+	(void)state;
+	count_for_modules();
+	stats_print_json(&view, &out);
+	root = cJSON_ParseWithLength(out.p, out.len);
+	assert_non_null(root);
+	total = cJSON_GetObjectItem(cJSON_GetObjectItem(root, "total"),
+	    "modules");
+	worker = cJSON_GetObjectItem(cJSON_GetArrayItem(
+	    cJSON_GetObjectItem(root, "workers"), 1), "modules");
+	assert_int_equal(cJSON_GetObjectItem(total,
+	    "api_orders_total")->valueint, 42);
+	assert_int_equal(cJSON_GetObjectItem(worker,
+	    "api_orders_total")->valueint, 4);
+	assert_int_equal(cJSON_GetObjectItem(
+	    cJSON_GetObjectItem(total, "api_lookup"), "count")
+	    ->valueint,
+	    3);
+	cJSON_Delete(root);
+}
+
+/* A worker that dies may have written over its own counts. */
+static void
+a_count_of_histograms_out_of_bounds_does_no_harm(void **state)
+{
+	struct stats *a = calloc(1, sizeof(*a)), *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	assert_non_null(a);
+	assert_non_null(b);
+	b->user_histogram_count = UINT64_MAX;
+	assert_int_equal(stats_bytes(b), sizeof(*b));
+	stats_copy(a, b);
+	stats_merge(a, b);
+	assert_int_equal(stats_user_histograms(a), METRIC_HISTOGRAMS);
+	free(a);
+	free(b);
+}
+
 int
 main(void)
 {
@@ -230,6 +326,9 @@ main(void)
 		TEST(retiring_leaves_the_gauges_out),
 		TEST(prometheus_prints_totals_and_workers),
 		TEST(openmetrics_names_families_without_suffix),
+		TEST(modules_metrics_are_printed_for_prometheus),
+		TEST(modules_metrics_are_printed_as_json),
+		TEST(a_count_of_histograms_out_of_bounds_does_no_harm),
 		TEST(no_family_or_series_appears_twice),
 		TEST(json_is_valid_and_exact),
 		TEST(an_empty_server_prints_too),

@@ -52,7 +52,8 @@ struct lane_field {
 	enum lane_where where;
 	enum lane_type type;
 	bool is_required;
-	/* A range or a length; none where both are 0. */
+	/* A range or a length; none where both are 0, and no upper end where
+	 * max is 0 behind a min above it. */
 	double min, max;
 	const char *pattern; /* PCRE2, the whole text; NULL: any */
 	const char *const *one_of; /* ends with NULL; or NULL */

@@ -39,8 +39,9 @@ struct lane_str lane_response_header(struct lane_ctx *c, const char *name);
 int lane_response_status(struct lane_ctx *c);
 
 /*
- * A cookie (RFC 6265 4.1).  A value with bytes that a cookie can't have is
- * refused (-EINVAL).
+ * A cookie (RFC 6265 4.1).  Refused (-EINVAL) is one with bytes that a cookie
+ * can't have, and one that no browser keeps: SameSite=None or Partitioned
+ * without Secure, "__Host-" and "__Secure-" without what they promise.
  *
  *	lane_set_cookie(c, &(struct lane_cookie){.name = "sid", .value = id,
  *	    .path = "/", .max_age_s = 3600, .http_only = true,
@@ -88,7 +89,7 @@ int lane_json(struct lane_ctx *c, int status, struct cJSON *tree) LANE_CHECKED;
  * JSON by a writer: no tree, no copies, numbers exact.  Commas and closing
  * brackets are its business; a call in the wrong place (a value without a key
  * in an object) is told once by lane_json_send(), as -EINVAL.  Invalid UTF-8
- * becomes U+FFFD, a float that isn't finite null.
+ * becomes U+FFFD, a float that isn't finite null, a LANE_BLOB base64.
  */
 struct lane_json_writer;
 /* NULL when there is no memory; every call takes NULL, lane_json_send() says
@@ -121,11 +122,13 @@ int lane_json_send(struct lane_json_writer *w, int status) LANE_CHECKED;
  * Errors: one shape for all.  The client gets JSON
  * {"error":{"code","message","request_id"[,"field"]}}, application/problem+json
  * (RFC 9457) or a page, by Accept; a module's on_request_error may give them
- * another shape.  message: shown to the client, so nothing internal in it.
+ * another shape.  message: shown to the client, so nothing internal in it; with
+ * a field it goes on behind its name ("is missing").  A 400 or 422 that names a
+ * field has the code "VALIDATION_FAILED" unless another is given.
  */
 struct lane_problem {
 	int status;
-	const char *code; /* "not_found"; NULL: from the status */
+	const char *code; /* "NOT_FOUND"; NULL: from the status */
 	struct lane_str message; /* p == NULL: from the status */
 	struct lane_str field; /* what is wrong; p == NULL: none */
 	int retry_after_s; /* 0: none */
@@ -148,7 +151,14 @@ int lane_fail_with(
  *	return rc;				(LANE_ASYNC)
  *
  * on_drain(): the client has taken what was queued; it writes more, ends the
- * stream with `return lane_stream_end(c)`, or returns LANE_ASYNC.
+ * stream with `return lane_stream_end(c)`, or returns LANE_ASYNC.  Called once
+ * for all that was written before, and once at the start where that is nothing.
+ *
+ * An open stream is under way: the context lives until it ends.  Once it has
+ * begun, the request's own deadline no longer holds, but those for writing do;
+ * and any other result of a continuation than LANE_ASYNC or the stream's status
+ * cuts the connection, so that the client can tell.  So does a stream with
+ * neither an on_drain() that writes nor anything else under way.
  */
 struct lane_stream_args {
 	int status;
@@ -170,11 +180,14 @@ enum lane_write_result lane_write(struct lane_ctx *c, struct lane_str piece);
 /* Ends it; returns what the continuation returns then. */
 int lane_stream_end(struct lane_ctx *c) LANE_CHECKED;
 /* A field behind chunked content (RFC 9112 7.1.2), before lane_stream_end().
- * Dropped where the client can't have it (HTTP/1.0, no "TE: trailers"). */
+ * Dropped where the client can't have it (HTTP/1.0, no "TE: trailers").
+ * Returns 0, or -EINVAL (also for fields that can't stand there, RFC 9110
+ * 6.5.1), -EMSGSIZE when there are more than 4000 bytes of them, -ENOMEM. */
 int lane_trailer(struct lane_ctx *c, const char *name, struct lane_str value);
 
 /* 103 Early Hints (RFC 8297) with one Link field, at once: the browser loads
- * while the handler works.  Does nothing for HTTP/1.0. */
+ * while the handler works.  Does nothing for HTTP/1.0.  Returns 0, -EINVAL (a
+ * bad value, or the response has begun), or -EPIPE: the client is gone. */
 int lane_early_hint(struct lane_ctx *c, struct lane_str link);
 
 LANE_END
