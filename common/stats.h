@@ -74,7 +74,10 @@
 	    "times that a module held the event loop for 50 ms or more")       \
 	X(offload_jobs, offload_jobs, "", "jobs given to the pool of threads") \
 	X(offload_rejected, offload_rejected, "",                              \
-	    "jobs refused because too many were waiting for the pool")
+	    "jobs refused because too many were waiting for the pool")         \
+	X(fetches, fetches, "", "sub-requests made by modules")                \
+	X(fetch_errors, fetch_errors, "",                                      \
+	    "sub-requests that got no answer")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \

@@ -163,6 +163,7 @@ enum config_handler_kind {
 	HANDLER_READY,
 	HANDLER_METRICS,
 	HANDLER_STATS,
+	HANDLER_OPENAPI,
 	HANDLER_MODULE, /* a module's: "api.users" */
 	HANDLER_KIND_COUNT
 };

@@ -62,9 +62,10 @@ ctx_busy(struct lane_ctx *c, const char *reason)
 {
 	if (c->request == NULL)
 		return -EAGAIN;
-	if (response_set(c->request, STR("Retry-After"), STR("1")) == -1)
-		return -ENOMEM;
-	return response_error(c->request, 503, reason);
+	return lane_fail_with(c,
+	    &(struct lane_problem){.status = 503,
+		.message = lane_of(str_of(reason)),
+		.retry_after_s = 1});
 }
 
 struct work {

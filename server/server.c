@@ -19,6 +19,7 @@
 #include "server/alarm.h"
 #include "server/conn.h"
 #include "server/ctx.h"
+#include "server/fetch.h"
 #include "server/handle.h"
 #include "server/http1.h"
 #include "server/internal.h"
@@ -233,6 +234,7 @@ server_free(struct server *srv)
 	/* What a thread works on ends before anything that it may use. */
 	offload_free(srv->offload);
 	postbox_free(srv->postbox);
+	fetcher_free(srv->fetcher);
 	alarms_free(srv->alarms);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);

@@ -4,8 +4,8 @@
 
 #define HANDLERS                                                               \
 	"\"respond\", \"redirect\", \"static\", \"echo\", "                    \
-	"\"health\", \"ready\", \"metrics\", \"stats\" or "                    \
-	"\"MODULE.NAME\""
+	"\"health\", \"ready\", \"metrics\", \"stats\", "                       \
+	"\"openapi\" or \"MODULE.NAME\""
 #define MIDDLEWARE                                                             \
 	"\"request_id\", \"access_log\", \"security_headers\", "               \
 	"\"cors\", \"timeout\", \"headers\", \"response_time\", "              \
