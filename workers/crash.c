@@ -181,9 +181,9 @@ crash_init(struct recorder *rec, struct error *err)
 	};
 
 	rec->loop_tid = (uint32_t)gettid();
+	crash_recorder = rec;
 	if (CRASH_IS_SANITIZED)
 		return 0;
-	crash_recorder = rec;
 	if (crash_set_stack(err) == -1)
 		return -1;
 	sigemptyset(&sa.sa_mask);
