@@ -30,7 +30,12 @@ extern const struct lane_route api_routes[];
 
 /* store.c */
 void store_init(struct schema *s);
-/* Answers for a failed statement. */
+/* lane_sql(), whose failures are the database's to a client, and the answer for
+ * a statement that has failed. */
+int store_run(
+    struct lane_ctx *c, const struct lane_sql_args *args) LANE_CHECKED;
+#define store_sql(c, ...)                                                      \
+	store_run((c), &(struct lane_sql_args){__VA_ARGS__})
 int store_fail(struct lane_ctx *c, const struct lane_rows *rows) LANE_CHECKED;
 
 /* auth.c: 0 where the token permits it ("write"), or what to return. */

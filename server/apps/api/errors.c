@@ -82,7 +82,8 @@ error_send_field(struct lane_ctx *c, const struct lane_problem *problem)
 	struct lane_json_writer *w = lane_json_new(c);
 
 	lane_json_object(w);
-	lane_json_add_str(w, "error", problem->message);
+	lane_json_add_str(w, "error", lane_format(c, "%.*s %.*s",
+	    LANE_FMT(problem->field), LANE_FMT(problem->message)));
 	lane_json_add_str(w, "message", lane_format(c,
 	    "Validation failed for field: %.*s", LANE_FMT(problem->field)));
 	lane_json_add_str(w, "code", LANE_STR(CODE_VALIDATION));

@@ -116,7 +116,7 @@ performance_start_beside(struct lane_ctx *c, struct performance *p)
 {
 	if (lane_str_eq(lane_arg_text(c, "beside"), LANE_STR("timer")))
 		return lane_after(c, TIMER_MS, performance_on_timer, p);
-	return lane_sql(c,
+	return store_sql(c,
 	    .sql = "SELECT id, name FROM users ORDER BY id LIMIT 100",
 	    .done = performance_on_rows, .state = p);
 }

@@ -68,7 +68,7 @@ retry_attempt(struct lane_ctx *c, void *state)
 		lane_count(api->retries, 1);
 	if (retry_must_fail(c))
 		return retry_fail(c, a->kind);
-	return lane_sql(c, .sql = "SELECT COUNT(*) FROM users",
+	return store_sql(c, .sql = "SELECT COUNT(*) FROM users",
 	    .done = retry_on_rows, .state = a);
 }
 

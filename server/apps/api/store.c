@@ -8,6 +8,8 @@
  */
 #include "api.h"
 
+#include <errno.h>
+
 #define FILL_USERS                                                             \
 	"INSERT INTO users (name, email, created_s) "                          \
 	"SELECT column1, column2, column3 FROM (VALUES "                       \
@@ -52,13 +54,22 @@ store_init(struct schema *s)
 }
 
 int
+store_run(struct lane_ctx *c, const struct lane_sql_args *args)
+{
+	int rc = lane_sql_run(c, args);
+
+	if (rc != LANE_ASYNC && error_mark(c, CODE_DATABASE) != 0)
+		return -ENOMEM;
+	return rc;
+}
+
+int
 store_fail(struct lane_ctx *c, const struct lane_rows *rows)
 {
 	const struct api *api = lane_state(c);
-	int rc = error_mark(c, CODE_DATABASE);
 
-	if (rc != 0)
-		return rc;
+	if (error_mark(c, CODE_DATABASE) != 0)
+		return -ENOMEM;
 	if (api->schema.is_ready)
 		return lane_rows_fail(c, rows);
 	return lane_fail_with(c, &(struct lane_problem){

@@ -80,7 +80,7 @@ view_send(struct lane_ctx *c, int status, const struct view *view,
 	answer->view = view;
 	answer->status = status;
 	answer->counter = st->counter;
-	return lane_sql(c, .sql = st->sql, .params = st->params,
+	return store_sql(c, .sql = st->sql, .params = st->params,
 	    .param_count = st->param_count, .done = view_on_row,
 	    .state = answer);
 }
@@ -138,7 +138,7 @@ view_send_list(struct lane_ctx *c, const struct view *view, const char *sql)
 		return -ENOMEM;
 	answer->view = view;
 	answer->page = lane_arg_int(c, "page");
-	return lane_sql(c, .sql = sql,
+	return store_sql(c, .sql = sql,
 	    .params = (struct lane_value[]){lane_int(per_page),
 		lane_int((answer->page - 1) * per_page)},
 	    .param_count = 2, .done = view_on_list, .state = answer);
@@ -157,6 +157,6 @@ view_delete(struct lane_ctx *c, const char *sql)
 {
 	struct lane_value id = lane_arg(c, "id");
 
-	return lane_sql(c, .sql = sql, .params = &id, .param_count = 1,
+	return store_sql(c, .sql = sql, .params = &id, .param_count = 1,
 	    .done = view_on_deleted);
 }
