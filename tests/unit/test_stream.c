@@ -319,7 +319,38 @@ run_hint(struct lane_ctx *c)
 	return job_wait(c, job_new(c, 0), step_hinted);
 }
 
+/* Content goes back while it arrives, a thousand bytes at a time. */
+static int
+echo_drain(struct lane_ctx *c, void *state)
+{
+	lane_body_more(c);
+	return LANE_ASYNC;
+}
+
+static int
+run_echo(struct lane_ctx *c)
+{
+	int rc = lane_stream(c, &(struct lane_stream_args){.status = 200,
+	    .on_drain = echo_drain, .queue_bytes = 1000});
+
+	return rc == LANE_ASYNC ? lane_body_wait(c) : rc;
+}
+
+static size_t
+echo_body(struct lane_ctx *c, struct lane_str piece, bool is_last)
+{
+	if (is_last) {
+		lane_finish(c, lane_stream_end(c));
+		return 0;
+	}
+	if (piece.len > 1000)
+		piece.len = 1000;
+	return lane_write(c, piece) == LANE_DROPPED ? 0 : piece.len;
+}
+
 static const struct lane_route routes[] = {
+    {.name = "echo", .path = "/echo", .run = run_echo, .on_body = echo_body,
+	.body = LANE_BODY_STREAM},
     {.name = "whole", .path = "/whole", .run = run_whole},
     {.name = "timer", .path = "/timer", .run = run_timer},
     {.name = "long", .path = "/long", .run = run_long},
@@ -425,6 +456,29 @@ a_stream_is_drawn_by_its_client(void **state)
 }
 
 static void
+content_streams_through(void **state)
+{
+	struct loopback *lo = loopback_open_with("{" MODULE "}", given);
+	struct str head = STR("POST /echo HTTP/1.0\r\n"
+	    "Content-Length: 300000\r\n\r\n");
+	char *request = malloc(head.len + 300000);
+	struct reply reply;
+
+	assert_non_null(request);
+	memcpy(request, head.p, head.len);
+	for (size_t i = 0; i < 300000; i++)
+		request[head.len + i] = (char)('a' + i % 23);
+	loopback_send(lo, str_from(request, head.len + 300000), &reply);
+	assert_true(str_has_suffix(buf_str(&reply.text),
+	    str_from(request + head.len, 300000)));
+	assert_true(str_has_prefix(buf_str(&reply.text), STR("HTTP/1.1 200 ")));
+	reply_done(&reply);
+	free(request);
+	loopback_check_quiet(lo);
+	loopback_close(lo);
+}
+
+static void
 a_stream_outlasts_the_deadline(void **state)
 {
 	struct loopback *lo = loopback_open_with("{" MODULE
@@ -520,6 +574,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(streams_are_chunked),
 		cmocka_unit_test(a_stream_is_drawn_by_its_client),
+		cmocka_unit_test(content_streams_through),
 		cmocka_unit_test(a_stream_outlasts_the_deadline),
 		cmocka_unit_test(who_leaves_ends_it),
 		cmocka_unit_test(trailers_go_to_who_takes_them),
