@@ -348,7 +348,24 @@ echo_body(struct lane_ctx *c, struct lane_str piece, bool is_last)
 	return lane_write(c, piece) == LANE_DROPPED ? 0 : piece.len;
 }
 
+static size_t
+forget_body(struct lane_ctx *c, struct lane_str piece, bool is_last)
+{
+	lane_write(c, piece);
+	return piece.len;
+}
+
+static int
+run_forget(struct lane_ctx *c)
+{
+	int rc = begin(c, NULL, NULL);
+
+	return rc == LANE_ASYNC ? lane_body_wait(c) : rc;
+}
+
 static const struct lane_route routes[] = {
+    {.name = "forget", .path = "/forget", .run = run_forget,
+	.on_body = forget_body, .body = LANE_BODY_STREAM},
     {.name = "echo", .path = "/echo", .run = run_echo, .on_body = echo_body,
 	.body = LANE_BODY_STREAM},
     {.name = "whole", .path = "/whole", .run = run_whole},
@@ -400,6 +417,9 @@ streams_are_chunked(void **state)
 	    {"a second answer on the way", GET11("/cut_twice"), 200,
 		"6\r\nbegun \r\n"},
 	    {"nothing under way", GET11("/stuck"), 200, "6\r\nbegun \r\n"},
+	    {"content that ends and nobody else", "POST /forget HTTP/1.1\r\n"
+		"Host: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+		"begun", 200, "5\r\nbegun\r\n"},
 	    {"on_drain() fails", GET11("/drain_fails"), 200,
 		"6\r\nbegun \r\n"},
 	};
