@@ -299,11 +299,26 @@ print_responses(struct openapi *o, const struct operation *op)
 
 /* Operations. */
 
+/* What the middleware of a list asks for. */
 static void
-operation_init(struct operation *op, const struct entry *e)
+operation_add(struct operation *op, const struct config_middlewares *list)
 {
-	const struct chain *chain = &e->route->chain;
-	unsigned i;
+	const char *name;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		name = config_middleware_name(list->item[i].kind);
+		op->has_jwt |= strcmp(name, "jwt") == 0;
+		op->has_basic |= strcmp(name, "basic_auth") == 0;
+		op->has_rate |= strcmp(name, "rate_limit") == 0;
+	}
+}
+
+static void
+operation_init(struct operation *op, const struct server *srv,
+    const struct entry *e)
+{
+	size_t i;
 
 	*op = (struct operation){.route = e->route};
 	(void)pattern_parse(e->route->config->path, &op->pattern, NULL);
@@ -311,13 +326,8 @@ operation_init(struct operation *op, const struct entry *e)
 		op->module = e->route->state;
 	if (op->module != NULL)
 		op->args = op->module->args;
-	for (i = 0; i < chain->count; i++) {
-		const char *name = chain->link[i].middleware->name;
-
-		op->has_jwt |= strcmp(name, "jwt") == 0;
-		op->has_basic |= strcmp(name, "basic_auth") == 0;
-		op->has_rate |= strcmp(name, "rate_limit") == 0;
-	}
+	operation_add(op, &srv->config->middleware);
+	operation_add(op, &e->route->config->middleware);
 	op->has_params = op->pattern.name_count > 0;
 	for (i = 0; op->args != NULL && i < op->args->count; i++)
 		op->has_params |= op->args->rule[i].field->where !=
@@ -385,7 +395,8 @@ print_operation(struct openapi *o, const struct operation *op, enum method m)
 
 /* Returns how many entries have this path: one item of the document. */
 static size_t
-print_path(struct openapi *o, const struct entry *e, size_t count)
+print_path(struct openapi *o, const struct server *srv, const struct entry *e,
+    size_t count)
 {
 	unsigned done = METHOD_BIT(METHOD_OPTIONS);	/* the server's own */
 	struct operation op;
@@ -394,7 +405,7 @@ print_path(struct openapi *o, const struct entry *e, size_t count)
 
 	openapi_open(o, e->path, '{');
 	for (i = 0; i < count && strcmp(e[i].path, e->path) == 0; i++) {
-		operation_init(&op, &e[i]);
+		operation_init(&op, srv, &e[i]);
 		/* What a GET says, its HEAD needn't repeat. */
 		if (e[i].methods & METHOD_BIT(METHOD_GET))
 			done |= METHOD_BIT(METHOD_HEAD);
@@ -452,7 +463,7 @@ openapi_print(const struct server *srv, struct buf *out)
 	    CORELANE_VERSION "\"}");
 	openapi_open(&o, "paths", '{');
 	for (i = 0; i < svc->route_count;)
-		i += print_path(&o, &list[i], svc->route_count - i);
+		i += print_path(&o, srv, &list[i], svc->route_count - i);
 	openapi_close(&o, '}');
 	print_components(&o);
 	openapi_close(&o, '}');
