@@ -96,7 +96,7 @@ pg_conn_on_notice(void *arg, const PGresult *res)
 static bool
 pg_conn_is_tcp(const struct pg_conn *c)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 
 	return getsockname(PQsocket(c->pq), (struct sockaddr *)&ss, &len) ==
