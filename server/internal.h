@@ -30,6 +30,7 @@ struct head_store;
 struct memo;
 struct offload;
 struct peers;
+struct rate_table;
 struct postbox;
 
 /* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
@@ -46,6 +47,7 @@ struct server {
 	const struct server_ops *ops;	/* borrowed */
 	unsigned worker;
 	struct recorder *recorder;	/* borrowed; NULL: none */
+	struct rate_table *rate;	/* borrowed; NULL: none */
 	struct metric_names *metrics;	/* borrowed; NULL: none */
 
 	/* One of each, used by one connection at a time. */

@@ -178,6 +178,7 @@ server_new(const struct server_args *args, struct error *err)
 	srv->ops = args->ops;
 	srv->worker = args->worker;
 	srv->recorder = args->recorder;
+	srv->rate = args->rate;
 	srv->metrics = args->metrics;
 	clock_init(&srv->clock);
 	srv->date_block_s = -1;
