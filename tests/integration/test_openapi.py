@@ -205,5 +205,32 @@ def test_a_module_shapes_errors(server):
                            ).body.startswith(b'{"error"')
 
 
+SECRET = "a-secret-of-the-tests-0123456789abcdef"
+
+
+def test_the_document_says_who_wants_credentials():
+    token = {"use": "jwt", "algorithms": ["HS256"], "secret": SECRET}
+    say = {"handler": "respond", "methods": ["GET", "POST"]}
+    with serving({"workers": 1, "routes": [
+            {"path": "/writes", "middleware": [{**token, "methods": ["POST"]}],
+             **say},
+            {"path": "/maybe", "middleware": [{**token, "required": False}],
+             **say},
+            {"path": "/limited", "middleware": [
+                {"use": "rate_limit", "requests": 5, "per": "1s"}], **say},
+            {"path": "/open", **say}]}) as guarded:
+        answer = guarded.get("/openapi.json", port=guarded.admin_port)
+        paths = json.loads(answer.body)["paths"]
+        assert guarded.get("/writes").status == 200
+        assert guarded.request("POST", "/writes").status == 401
+    assert paths["/writes"]["post"]["security"] == [{"jwt": []}]
+    assert "401" in paths["/writes"]["post"]["responses"]
+    assert "security" not in paths["/writes"]["get"]
+    assert "401" not in paths["/writes"]["get"]["responses"]
+    assert paths["/maybe"]["get"]["security"] == [{"jwt": []}, {}]
+    assert "429" in paths["/limited"]["get"]["responses"]
+    assert "security" not in paths["/open"]["post"]
+
+
 def test_the_document_is_the_operator_s(server):
     assert server.get("/openapi.json").status == 404
