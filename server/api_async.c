@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "server/alarm.h"
 #include "server/ctx.h"
+#include "server/flight.h"
 #include "server/internal.h"
 #include "server/module.h"
 #include "server/offload.h"
@@ -73,14 +74,21 @@ struct work {
 	void (*work)(void *state);
 	lane_done_fn done;
 	void *state;
+	struct recorder *recorder; /* NULL: none */
+	struct recorder_note note; /* what this thread is at, then */
 };
 
 static void
 work_run(struct offload_job *job)
 {
 	struct work *w = (struct work *)job;
+	struct recorder_record *record = NULL;
 
+	if (w->recorder != NULL)
+		record = recorder_thread_begin(
+		    w->recorder, &w->note, clock_now_ns());
 	w->work(w->state);
+	recorder_thread_end(record);
 }
 
 static void
@@ -137,6 +145,9 @@ lane_offload(struct lane_ctx *c, void (*work)(void *state), lane_done_fn done,
 	w->work = work;
 	w->done = done;
 	w->state = state;
+	w->recorder = c->srv->recorder;
+	if (w->recorder != NULL)
+		flight_note(c->request, &w->note);
 	rc = offload_submit(c->srv->offload, line, &w->job);
 	if (rc == -EAGAIN)
 		return ctx_busy(c, "too much work is waiting");
