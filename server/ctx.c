@@ -11,6 +11,7 @@
  */
 #include "server/ctx.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -276,9 +277,13 @@ ctx_tasks_init(struct server *srv)
 void
 ctx_tasks_done(struct server *srv)
 {
+	struct lane_ctx *c;
+
 	srv->new_tasks = NULL;
-	while (srv->tasks != NULL)
-		ctx_end_task(srv->tasks, -ECANCELED);
+	while ((c = srv->tasks) != NULL) {
+		ctx_end_task(c, -ECANCELED);
+		assert(srv->tasks != c);
+	}
 	if (srv->base != NULL && event_initialized(&srv->task_event))
 		event_del(&srv->task_event);
 }
