@@ -74,7 +74,12 @@
 	    "times that a module held the event loop for 50 ms or more")       \
 	X(offload_jobs, offload_jobs, "", "jobs given to the pool of threads") \
 	X(offload_rejected, offload_rejected, "",                              \
-	    "jobs refused because too many were waiting for the pool")
+	    "jobs refused because too many were waiting for the pool")         \
+	X(sql_queries, sql_queries, "", "SQL statements given to a database")  \
+	X(sql_errors, sql_errors, "",                                          \
+	    "SQL statements that failed, broken constraints aside")            \
+	X(sql_rejected, sql_rejected, "",                                      \
+	    "SQL statements refused because too many were waiting")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \
@@ -87,6 +92,8 @@
 	    "requests being answered")                                         \
 	X(offload_queue, offload_waiting, "", "jobs waiting for the pool")     \
 	X(offload_running, offload_running, "", "jobs that the pool works on") \
+	X(sql_waiting, sql_waiting, "",                                        \
+	    "SQL statements waiting for an answer")                            \
 	X(memory_bytes, worker_memory_bytes, "",                               \
 	    "resident memory of the worker")                                   \
 	X(cpu_ms, worker_cpu_seconds, "",                                      \
@@ -97,7 +104,9 @@
 	    "from the read that completes a request to its last byte handed "  \
 	    "to the kernel")                                                   \
 	X(turn_time, loop_turn_seconds,                                        \
-	    "one turn of the event loop: how long anything may have waited")
+	    "one turn of the event loop: how long anything may have waited")   \
+	X(sql_time, sql_duration_seconds,                                      \
+	    "an SQL statement, from its call to its answer, waits included")
 
 struct stats {
 #define X(field, family, labels, help) uint64_t field;

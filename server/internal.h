@@ -25,6 +25,7 @@
 struct access_log;
 struct alarms;
 struct conn;
+struct db_set;
 struct head_store;
 struct memo;
 struct offload;
@@ -78,6 +79,8 @@ struct server {
 	struct peers *peers;		/* NULL: no limit per address */
 	struct offload *offload;	/* NULL: offload_threads is 0 */
 	struct alarms *alarms;		/* precise to a millisecond */
+	struct db_set *databases;
+	struct wheel sql_calls, sql_transactions;	/* db/api.c */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */

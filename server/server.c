@@ -19,6 +19,8 @@
 #include "server/alarm.h"
 #include "server/conn.h"
 #include "server/ctx.h"
+#include "server/db/api.h"
+#include "server/db/db.h"
 #include "server/handle.h"
 #include "server/http1.h"
 #include "server/internal.h"
@@ -142,6 +144,15 @@ server_init_offload(struct server *srv, struct error *err)
 }
 
 static int
+server_init_databases(struct server *srv, struct error *err)
+{
+	srv->databases = db_set_new(&srv->config->databases, &(struct db_args){
+	    .base = srv->base, .pool = srv->offload, .stats = srv->stats},
+	    err);
+	return srv->databases != NULL ? 0 : -1;
+}
+
+static int
 server_init_limits(struct server *srv, const struct server_args *args,
     struct error *err)
 {
@@ -184,6 +195,8 @@ server_new(const struct server_args *args, struct error *err)
 	random_init(&srv->random);
 	wheel_init(&srv->conn_timers, srv->clock.mono_ms);
 	wheel_init(&srv->request_timers, srv->clock.mono_ms);
+	wheel_init(&srv->sql_calls, srv->clock.mono_ms);
+	wheel_init(&srv->sql_transactions, srv->clock.mono_ms);
 	pool_init(&srv->conns, sizeof(struct conn));
 	pool_init(&srv->requests, sizeof(struct request));
 	arena_cache_init(&srv->arenas, ARENA_SPARE_MAX);
@@ -191,6 +204,7 @@ server_new(const struct server_args *args, struct error *err)
 	    server_init_limits(srv, args, err) == -1 ||
 	    server_init_alarms(srv, err) == -1 ||
 	    server_init_offload(srv, err) == -1 ||
+	    server_init_databases(srv, err) == -1 ||
 	    server_init_modules(srv, args, err) == -1 ||
 	    server_init_services(srv, err) == -1 ||
 	    hooks_start(srv, args->crash, err) == -1) {
@@ -232,6 +246,7 @@ server_free(struct server *srv)
 	ctx_tasks_done(srv);
 	/* What a thread works on ends before anything that it may use. */
 	offload_free(srv->offload);
+	db_set_free(srv->databases);
 	postbox_free(srv->postbox);
 	alarms_free(srv->alarms);
 	service_free(srv->service[SERVICE_PUBLIC]);
@@ -301,6 +316,7 @@ server_tick(struct server *srv)
 	    pipeline_on_deadline, srv);
 	wheel_advance(&srv->conn_timers, srv->clock.mono_ms,
 	    conn_on_deadline, srv);
+	sql_tick(srv);
 	if (srv->offload != NULL)
 		offload_measure(srv->offload);
 	if (srv->log != NULL)

@@ -454,7 +454,9 @@ conn_take_owner(struct sqlite_conn *conn, const struct sqlite_job *job)
 		} else {
 			conn->needs_rollback = true;
 		}
-	} else if (job->kind == DB_COMMIT || job->kind == DB_ROLLBACK) {
+	} else if ((job->kind == DB_COMMIT || job->kind == DB_ROLLBACK) &&
+	    conn->owner != NULL) {
+		conn->owner->driver_data = NULL;
 		conn->owner = NULL;
 	}
 }

@@ -164,7 +164,8 @@ struct sqlite_conn {
 	sqlite3_stmt *own[LITE_OWN_COUNT];
 	struct sqlite_stmts stmts;
 	bool is_read_only; /* the open transaction is */
-	bool runs_own; /* BEGIN and the like are allowed */
+	bool has_failed; /* a statement of it */
+	bool is_preparing; /* a statement of a module */
 	const atomic_bool *stop; /* of what runs, or NULL */
 	uint64_t limit_ms; /* when it must end */
 	enum sqlite_fault fault; /* what this batch has met */

@@ -70,7 +70,7 @@ conn_on_busy(void *arg, int tries)
 }
 
 /* Transactions are made by lane_begin() alone: one of a module's own would be
- * the next query's, too. */
+ * the next query's, too.  (VACUUM has one, but only when it runs.) */
 static int
 conn_on_prepare(void *arg, int action, const char *a, const char *b,
     const char *database, const char *trigger)
@@ -78,7 +78,7 @@ conn_on_prepare(void *arg, int action, const char *a, const char *b,
 	const struct sqlite_conn *conn = arg;
 
 	if ((action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT) &&
-	    !conn->runs_own)
+	    conn->is_preparing)
 		return SQLITE_DENY;
 	return SQLITE_OK;
 }
@@ -86,12 +86,9 @@ conn_on_prepare(void *arg, int action, const char *a, const char *b,
 int
 sqlite_conn_own(struct sqlite_conn *conn, enum sqlite_own which)
 {
-	int rc;
+	int rc = sqlite3_step(conn->own[which]);
 
-	conn->runs_own = true;
-	rc = sqlite3_step(conn->own[which]);
 	sqlite3_reset(conn->own[which]);
-	conn->runs_own = false;
 	return rc;
 }
 
@@ -110,11 +107,9 @@ conn_prepare_own(struct sqlite_conn *conn)
 {
 	int i, rc = SQLITE_OK;
 
-	conn->runs_own = true;
 	for (i = 0; i < LITE_OWN_COUNT && rc == SQLITE_OK; i++)
 		rc = sqlite3_prepare_v3(conn->handle, conn_own_sql[i], -1,
 		    SQLITE_PREPARE_PERSISTENT, &conn->own[i], NULL);
-	conn->runs_own = false;
 	return rc;
 }
 

@@ -299,6 +299,23 @@ run_statement(struct sqlite_conn *conn, struct sqlite_job *job)
 		run_bound(conn, s, job);
 }
 
+/* After a failure nothing works in a transaction but its end: what a module
+ * does with one must not depend on the database. */
+static void
+run_in_tx(struct sqlite_conn *conn, struct sqlite_job *job)
+{
+	if (sqlite3_get_autocommit(conn->handle))
+		db_rows_fail(&job->rows, 500, "25P01", false,
+		    "the transaction has been rolled back");
+	else if (conn->has_failed)
+		db_rows_fail(&job->rows, 500, "25P02", false,
+		    "a statement of the transaction has failed");
+	else
+		run_statement(conn, job);
+	if (job->rows.status != 0)
+		conn->has_failed = true;
+}
+
 /* BEGIN, COMMIT, ROLLBACK. */
 static void
 run_transaction(struct sqlite_conn *conn, struct sqlite_job *job)
@@ -314,7 +331,12 @@ run_transaction(struct sqlite_conn *conn, struct sqlite_job *job)
 			    "the transaction has been rolled back already");
 		return;
 	}
-	conn->is_read_only = job->is_read_only;
+	if (job->kind == DB_BEGIN) {
+		conn->is_read_only = job->is_read_only;
+		conn->has_failed = false;
+	} else if (conn->has_failed) {
+		which = LITE_ROLLBACK;
+	}
 	if (sqlite_conn_own(conn, which) == SQLITE_DONE)
 		return;
 	sqlite_run_fail(conn, &job->rows);
@@ -328,8 +350,10 @@ sqlite_run(struct sqlite_conn *conn, struct sqlite_job *job)
 	uint64_t start_ns = clock_now_ns();
 
 	job->outcome = LITE_FINAL;
-	if (atomic_load_explicit(&job->is_stopped, memory_order_relaxed))
+	if (atomic_load_explicit(&job->is_stopped, memory_order_relaxed)) {
+		db_rows_fail(&job->rows, 504, "57014", false, "it was stopped");
 		return;
+	}
 	if (start_ns / 1000000 >= job->deadline_ms) {
 		db_rows_fail(
 		    &job->rows, 504, "57014", false, "it has waited too long");
@@ -339,9 +363,8 @@ sqlite_run(struct sqlite_conn *conn, struct sqlite_job *job)
 	conn->limit_ms = job->deadline_ms;
 	if (job->kind != DB_STATEMENT)
 		run_transaction(conn, job);
-	else if (conn->is_tx && sqlite3_get_autocommit(conn->handle))
-		db_rows_fail(&job->rows, 500, "25P01", false,
-		    "the transaction has been rolled back");
+	else if (conn->is_tx)
+		run_in_tx(conn, job);
 	else
 		run_statement(conn, job);
 	conn->stop = NULL;

@@ -133,9 +133,13 @@ stmt_prepare(struct sqlite_conn *conn, const struct sqlite_text *text,
     sqlite3_stmt **ret_handle, struct lane_rows *rows)
 {
 	const char *rest;
+	int rc;
 
-	if (sqlite3_prepare_v3(conn->handle, text->sql, (int)text->len + 1,
-		SQLITE_PREPARE_PERSISTENT, ret_handle, &rest) != SQLITE_OK) {
+	conn->is_preparing = true;
+	rc = sqlite3_prepare_v3(conn->handle, text->sql, (int)text->len + 1,
+	    SQLITE_PREPARE_PERSISTENT, ret_handle, &rest);
+	conn->is_preparing = false;
+	if (rc != SQLITE_OK) {
 		sqlite_run_fail(conn, rows);
 		return -1;
 	}
