@@ -2,13 +2,13 @@
 /*
  * SQLite: queries into batches, batches to connections, answers back.
  *
- *	quick reads --> any reader
- *	slow reads ---> the readers but the first, one at a time
+ *	quick reads --> any reader, the last one first
+ *	slow reads ---> the same but the first, one at a time
  *	writes -------> the writer, in order
  *	of a transaction --> the connection that has it, before all else
  *
- * Which way a statement goes is known once its text has been prepared; a new
- * one tries a reader, which hands it back when it writes.
+ * Which way a statement goes is known once it has been run.  A new one is tried
+ * as a quick read, once at a time, which the reader hands back when it writes.
  *
  * Owns: the connections (as memory), the queues, the jobs.
  * Invariant: a job is in one queue, or in the batch of one busy connection; a
@@ -34,6 +34,11 @@
 #define BATCH_COST_US 1000
 /* A read that takes longer is slow: others don't wait behind it. */
 #define SLOW_US 1000
+/* So many quick reads for each reader at work on such, before one more is
+ * woken: waking it costs as much as a few reads do.  None wait so for longer
+ * than SHARE_MS. */
+#define SHARE_COUNT 16
+#define SHARE_MS 1
 
 /* Between two looks whether it works again. */
 #define PROBE_FIRST_MS 100
@@ -111,9 +116,8 @@ sqlite_queue_for(struct sqlite *sq, const struct sqlite_job *job)
 		return job->is_read_only ? &sq->slow : &sq->writes;
 	if (!is_read || job->needs_writer)
 		return &sq->writes;
-	return text->class == LITE_CLASS_READ && text->cost_us < SLOW_US ?
-	    &sq->quick :
-	    &sq->slow;
+	return text->cost_us < SLOW_US && !text->is_on_trial ? &sq->quick :
+							       &sq->slow;
 }
 
 static void
@@ -280,6 +284,8 @@ conn_refuse_batch(struct sqlite_conn *conn)
 	conn->batch = NULL;
 	for (; job != NULL; job = next) {
 		next = job->next;
+		if (job->text != NULL)
+			job->text->is_on_trial = false;
 		job_refuse(job, 503, "53300", "the pool's queue is full");
 	}
 }
@@ -299,6 +305,44 @@ conn_start(struct sqlite_conn *conn)
 	conn_refuse_batch(conn);
 }
 
+/* What was new when it came, and is on its first trial by now, waits for what
+ * that shows. */
+static void
+sqlite_sort_quick(struct sqlite *sq)
+{
+	struct sqlite_job *job;
+
+	while ((job = sq->quick.first) != NULL && job->text->is_on_trial) {
+		queue_remove(job);
+		queue_add(&sq->slow, job);
+	}
+}
+
+/* Whether the readers at work are enough for the quick reads that wait: they
+ * are about to be done. */
+static bool
+sqlite_has_enough(const struct sqlite *sq)
+{
+	uint64_t now_ns = clock_now_ns();
+	size_t fresh = 0;
+	unsigned i;
+
+	for (i = 1; i < sq->conn_count; i++)
+		fresh += sq->conn[i].is_busy && sq->conn[i].is_quick &&
+		    now_ns - sq->conn[i].start_ns < SHARE_MS * 1000000;
+	return sq->quick.count < fresh * SHARE_COUNT;
+}
+
+/* Looks again when a batch that was to be done soon isn't. */
+static void
+sqlite_plan_dispatch(struct sqlite *sq)
+{
+	const struct timeval wait = {0, SHARE_MS * 1000};
+
+	if (!event_pending(&sq->dispatch_event, EV_TIMEOUT, NULL))
+		event_add(&sq->dispatch_event, &wait);
+}
+
 /* The queue that the connection takes from now, or NULL. */
 static struct sqlite_queue *
 conn_next_queue(struct sqlite_conn *conn)
@@ -310,8 +354,12 @@ conn_next_queue(struct sqlite_conn *conn)
 		return conn->tx_queue.count > 0 ? &conn->tx_queue : NULL;
 	if (conn->is_writer)
 		return sq->writes.count > 0 ? &sq->writes : NULL;
-	if (sq->quick.count > 0)
-		return &sq->quick;
+	sqlite_sort_quick(sq);
+	if (sq->quick.count > 0) {
+		if (!sqlite_has_enough(sq))
+			return &sq->quick;
+		sqlite_plan_dispatch(sq);
+	}
 	return takes_slow && sq->slow.count > 0 ? &sq->slow : NULL;
 }
 
@@ -330,6 +378,12 @@ conn_dispatch(struct sqlite_conn *conn)
 		size_t before = queue->count;
 
 		conn->batch = batch_take(queue, conn->owner != NULL);
+		conn->is_quick = queue == &sq->quick &&
+		    conn->batch->text->class == LITE_CLASS_READ;
+		conn->start_ns = clock_now_ns();
+		if (conn->batch->text != NULL)
+			conn->batch->text->is_on_trial =
+			    conn->batch->text->class == LITE_CLASS_UNKNOWN;
 		if (queue != &conn->tx_queue)
 			sq->waiting -= before - queue->count;
 	}
@@ -341,7 +395,7 @@ sqlite_dispatch(struct sqlite *sq)
 {
 	unsigned i;
 
-	for (i = 0; i < sq->conn_count; i++)
+	for (i = sq->conn_count; i-- > 0;)
 		conn_dispatch(&sq->conn[i]);
 }
 
@@ -434,6 +488,7 @@ sqlite_take_fault(
 static void
 text_learn(struct sqlite_text *text, const struct sqlite_job *job)
 {
+	text->is_on_trial = false;
 	if (job->class == LITE_CLASS_UNKNOWN)
 		return;
 	if (job->needs_writer || text->class == LITE_CLASS_UNKNOWN)

@@ -41,6 +41,7 @@ struct sqlite_text {
 	struct sqlite_text *newer, *older; /* by use */
 	unsigned uses; /* jobs that have it */
 	enum sqlite_class class;
+	bool is_on_trial; /* new, and running */
 	uint32_t cost_us; /* a moving average */
 	/* These never change: any thread reads them. */
 	uint64_t id;
@@ -152,6 +153,8 @@ struct sqlite_conn {
 	struct lane_tx *owner; /* whose transaction is open */
 	struct sqlite_queue tx_queue; /* its statements */
 	bool needs_rollback;
+	bool is_quick; /* its batch is of quick reads, */
+	uint64_t start_ns; /* and was given to it then */
 
 	/* Given with a batch. */
 	struct sqlite_job *batch;
