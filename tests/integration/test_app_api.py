@@ -12,7 +12,8 @@ import time
 import pytest
 
 from apps import DATABASES, SECRET, bearer, database, serving, token
-from corelane import wait_until
+from corelane import Corelane, wait_until
+from postgres import Postgres
 from wire import request
 
 ADA = {"name": "Ada Byron", "email": "byron@example.com"}
@@ -640,10 +641,56 @@ def test_a_dead_worker_is_reported_by_the_next():
         monitor.server_close()
 
 
-def test_a_module_without_its_database_says_so(tmp_path):
+def check_is_out(server):
+    answer = call(server, "GET", "/api/v1/users")
+    assert answer.status == 503
+    assert int(answer["retry-after"]) > 0
+    assert answer.json == {"error": "Database error",
+                           "message": "Database operation failed",
+                           "code": "DB_ERROR"}
+
+
+def wait_until_back(server):
+    wait_until(lambda: call(server, "GET", "/api/v1/users").status == 200,
+               "the database to be used again")
+
+
+def test_a_database_that_comes_late_gets_its_tables():
+    with Postgres() as pg:
+        pg.stop()
+        with serving(app(pg.url)) as server:
+            check_is_out(server)
+            assert call(server, "GET", "/api/health").json["status"] \
+                == "degraded"
+            answer = call(server, "GET", "/api/performance")
+            assert (answer.status, answer.json["code"]) == (503, "DB_ERROR")
+            assert "the tables can't be made yet" in server.log()
+            pg.start()
+            wait_until_back(server)
+            wait_until(lambda: server.log().count("the tables are made now")
+                       == 2, "both workers to have seen to the tables")
+            assert create_user(server).status == 201
+            assert call(server, "GET", "/api/health").json["status"] \
+                == "healthy"
+
+
+def test_a_database_that_goes_and_comes_back():
+    with Postgres() as pg, serving(app(pg.url)) as server:
+        made = create_user(server)
+        pg.stop(signal.SIGQUIT)
+        wait_until(lambda: call(server, "GET", "/api/v1/users").status == 503,
+                   "the loss to be noticed")
+        check_is_out(server)
+        answer = call(server, "POST", "/api/v1/users", ADA)
+        assert (answer.status, answer.json["code"]) == (503, "DB_ERROR")
+        pg.start()
+        wait_until_back(server)
+        assert call(server, "GET", made["location"]).json == made.json
+
+
+def test_a_module_without_its_database_says_so():
     config = app("sqlite:a.db")
     config["databases"] = {"other": {"url": "sqlite:a.db"}}
-    from corelane import Corelane
     server = Corelane(config, exit_code=None, crashes_ok=True)
     server.start(wait=False)
     try:
@@ -658,7 +705,6 @@ def test_a_module_without_its_database_says_so(tmp_path):
     ({"monitor": "nowhere"}, "monitor"), ({"sede": 1}, "seed"),
 ])
 def test_a_wrong_key_of_the_module_is_told(config, what):
-    from corelane import Corelane
     server = Corelane(app("sqlite:a.db", config=config))
     code, _, err = server.command("check")
     assert code == 1 and what in err
