@@ -10,9 +10,9 @@
 
 static const char base64_digits[2][65] = {
     [BASE64_PLAIN] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		     "abcdefghijklmnopqrstuvwxyz0123456789+/",
+    "abcdefghijklmnopqrstuvwxyz0123456789+/",
     [BASE64_URL] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		   "abcdefghijklmnopqrstuvwxyz0123456789-_",
+    "abcdefghijklmnopqrstuvwxyz0123456789-_",
 };
 
 /* Without a table: what is decoded may be a secret, and a table's cache lines

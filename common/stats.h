@@ -52,6 +52,10 @@
 	    "requests refused because of their syntax or framing")             \
 	X(requests_aborted, requests_aborted, "",                              \
 	    "requests whose client went away before the answer was complete")  \
+	X(auth_failures, auth_failures, "",                                    \
+	    "requests refused for who asks: no or a bad token or password")    \
+	X(rate_limited, rate_limited, "",                                      \
+	    "requests refused because their client asks too often")            \
 	X(handler_errors, handler_errors, "",                                  \
 	    "handlers that failed, answered with a 500")                       \
 	X(timeouts_head, timeouts, "phase=\"head\"", "timeouts by phase")      \
@@ -79,7 +83,10 @@
 	X(sql_errors, sql_errors, "",                                          \
 	    "SQL statements that failed, broken constraints aside")            \
 	X(sql_rejected, sql_rejected, "",                                      \
-	    "SQL statements refused because too many were waiting")
+	    "SQL statements refused because too many were waiting")            \
+	X(fetches, fetches, "", "sub-requests made by modules")                \
+	X(fetch_errors, fetch_errors, "",                                      \
+	    "sub-requests that got no answer")
 
 #define STATS_GAUGES(X)                                                        \
 	X(connections_active, connections_open, "protocol=\"http\"",           \

@@ -81,6 +81,9 @@ enum config_middleware_kind {
 	MIDDLEWARE_RESPONSE_TIME,
 	MIDDLEWARE_IP_FILTER,
 	MIDDLEWARE_COMPRESS,
+	MIDDLEWARE_JWT,
+	MIDDLEWARE_BASIC_AUTH,
+	MIDDLEWARE_RATE_LIMIT,
 	MIDDLEWARE_MODULE, /* a module's: "use": "api.audit" */
 	MIDDLEWARE_KIND_COUNT
 };
@@ -142,6 +145,40 @@ struct config_middleware {
 			struct config_strings types;
 		} compress;
 		struct {
+			struct config_strings algorithms; /* "ES256" */
+			struct str secret;	/* empty: none, as the next */
+			struct str key, jwks, signing_key; /* files */
+			struct str issuer;
+			struct config_strings audience;
+			int64_t leeway_s;
+			unsigned methods; /* METHOD_BIT()s; 0: all */
+			bool required;	/* false: goes on without a token */
+			struct config_fields claims; /* and values */
+			struct str cookie;	/* empty: none */
+			struct str realm;
+			size_t max_bytes;	/* of a token */
+		} jwt;
+		struct {
+			struct str realm;
+			struct config_fields users; /* name to hash */
+			struct str file; /* lines "name:hash"; empty: none */
+			int64_t cache_ms;	/* 0: off */
+		} basic_auth;
+		struct {
+			int64_t requests, per_ms;
+			int64_t burst;	/* CONFIG_AUTO: requests */
+			enum config_rate_by {
+				RATE_BY_IP,
+				RATE_BY_HEADER,
+				RATE_BY_CLAIM,
+				RATE_BY_ROUTE,
+				RATE_BY_USER
+			} by;
+			struct str name; /* of the header or claim */
+			int64_t ipv6_prefix;	/* bits */
+			int status;
+		} rate_limit;
+		struct {
 			struct str module_middleware; /* "api.audit" */
 			/* its other keys: an object; NULL: none */
 			const struct node *config;
@@ -163,6 +200,7 @@ enum config_handler_kind {
 	HANDLER_READY,
 	HANDLER_METRICS,
 	HANDLER_STATS,
+	HANDLER_OPENAPI,
 	HANDLER_MODULE, /* a module's: "api.users" */
 	HANDLER_KIND_COUNT
 };

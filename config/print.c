@@ -90,7 +90,8 @@ print_strings(struct printer *p, const struct config_strings *list)
 }
 
 static void
-print_map(struct printer *p, const struct config_fields *map)
+print_map(struct printer *p, const struct field *f,
+    const struct config_fields *map)
 {
 	size_t i;
 
@@ -101,7 +102,10 @@ print_map(struct printer *p, const struct config_fields *map)
 		print_line(p);
 		print_string(p, map->item[i].name);
 		buf_add(p->out, STR(": "));
-		print_string(p, map->item[i].value);
+		if (f->flags & FIELD_SECRET && !p->with_secrets)
+			buf_add(p->out, STR("\"***\""));
+		else
+			print_string(p, map->item[i].value);
 	}
 	print_close(p, '}', map->count == 0);
 }
@@ -453,7 +457,7 @@ print_value(struct printer *p, const struct field *f, const void *base)
 		print_strings(p, &u.strings);
 		return;
 	case FIELD_MAP:
-		print_map(p, &u.map);
+		print_map(p, f, &u.map);
 		return;
 	case FIELD_SECTION:
 		print_object(p, f->section, base);

@@ -72,6 +72,21 @@ syntax_field_value(struct str s)
 }
 
 const char *
+syntax_realm(struct str s)
+{
+	return s.len > 0 && !has_control(s) && str_find(s, '"') == s.len &&
+	    str_find(s, '\\') == s.len ? NULL :
+	    "a text without quotes and backslashes";
+}
+
+const char *
+syntax_user(struct str s)
+{
+	return s.len > 0 && !has_control(s) && str_find(s, ':') == s.len ?
+	    NULL : "a name without a colon";
+}
+
+const char *
 syntax_method(struct str s)
 {
 	return is_token(s) ? NULL : "a method, like \"GET\"";

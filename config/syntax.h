@@ -13,6 +13,8 @@
 const char *syntax_not_empty(struct str s);
 const char *syntax_field_name(struct str s);	/* RFC 9110 5.1 */
 const char *syntax_field_value(struct str s);	/* RFC 9110 5.5 */
+const char *syntax_realm(struct str s);		/* RFC 9110 11.5 */
+const char *syntax_user(struct str s);		/* RFC 7617 2 */
 const char *syntax_method(struct str s);	/* RFC 9110 9.1 */
 const char *syntax_media_type(struct str s);	/* RFC 9110 8.3.1 */
 const char *syntax_media_range(struct str s);	/* also "text" + "/" + "*" */

@@ -90,8 +90,8 @@ static const struct field admin_fields[] = {
 
 static const struct section admin_section = {
 	.name = "admin",
-	.help = "The operator's address: `/metrics`, `/stats`, `/health` and "
-	    "`/ready`.",
+	.help = "The operator's address: `/metrics`, `/stats`, `/health`, "
+	    "`/ready` and `/openapi.json`.",
 	.fields = admin_fields,
 	.bytes = sizeof(struct config_listen),
 };

@@ -130,6 +130,12 @@ static const struct section stats_section = {
 	.fields = no_fields,
 };
 
+static const struct section openapi_section = {
+	.name = "openapi",
+	.help = "The public routes as an OpenAPI document.",
+	.fields = no_fields,
+};
+
 static const struct section module_handler_section = {
 	.name = "MODULE.NAME",
 	.help = "What a module of \"modules\" brings.",
@@ -145,6 +151,7 @@ static const struct variant variants[] = {
 	[HANDLER_READY] = {"ready", &ready_section},
 	[HANDLER_METRICS] = {"metrics", &metrics_section},
 	[HANDLER_STATS] = {"stats", &stats_section},
+	[HANDLER_OPENAPI] = {"openapi", &openapi_section},
 	[HANDLER_MODULE] = {"MODULE.NAME", &module_handler_section,
 	    offsetof(R, module_handler)},
 	[HANDLER_KIND_COUNT] = {NULL},

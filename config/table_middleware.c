@@ -160,6 +160,157 @@ static const struct field compress_fields[] = {
 	{.key = NULL},
 };
 
+static void
+jwt_check(const struct section_scope *scope)
+{
+	const M *m = scope->base;
+
+	if (scope_is_good(scope, "algorithms") && m->jwt.algorithms.count == 0)
+		scope_report(scope, "algorithms", "must name those that "
+		    "tokens may be signed with, like [\"ES256\"]");
+	if (m->jwt.secret.len == 0 && m->jwt.key.len == 0 &&
+	    m->jwt.jwks.len == 0 && scope_is_good(scope, "secret") &&
+	    scope_is_good(scope, "key") && scope_is_good(scope, "jwks"))
+		scope_report(scope, "secret", "is missing, as are \"key\" and "
+		    "\"jwks\": one of them must tell how tokens are checked");
+}
+
+static const struct field jwt_fields[] = {
+	{.key = "algorithms", .kind = FIELD_STRINGS, .flags = FIELD_REQUIRED,
+	    AT(M, jwt.algorithms), .check = syntax_not_empty,
+	    .help = "what tokens may be signed with: of HS256, HS384, HS512, "
+	    "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, "
+	    "EdDSA"},
+	{.key = "secret", .kind = FIELD_STRING,
+	    .flags = FIELD_NULLABLE | FIELD_SECRET | FIELD_FROM_FILE,
+	    .def = JSON(null), AT(M, jwt.secret), .check = syntax_not_empty,
+	    .help = "for HS256 to HS512: at least 32, 48 or 64 bytes"},
+	{.key = "key", .kind = FIELD_PATH, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, jwt.key),
+	    .help = "a file with the issuer's public key or certificate (PEM)"},
+	{.key = "jwks", .kind = FIELD_PATH, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, jwt.jwks),
+	    .help = "a file with the issuer's keys as a JWK set; read again "
+	    "when it changes"},
+	{.key = "issuer", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, jwt.issuer), .check = syntax_not_empty,
+	    .help = "what `iss` must be; null: not looked at"},
+	{.key = "audience", .kind = FIELD_STRINGS, .def = JSON([]),
+	    AT(M, jwt.audience), .check = syntax_not_empty,
+	    .help = "of which `aud` must name one; empty: not looked at"},
+	{.key = "leeway", .kind = FIELD_SECONDS, .def = JSON("30s"),
+	    AT(M, jwt.leeway_s), .min = 0, .max = 3600,
+	    .help = "how far the issuer's clock may be off"},
+	{.key = "methods", .kind = FIELD_METHODS, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, jwt.methods),
+	    .help = "which requests need a token; null: all"},
+	{.key = "required", .kind = FIELD_BOOL, .def = JSON(true),
+	    AT(M, jwt.required),
+	    .help = "401 without a token; false: only for a bad one"},
+	{.key = "claims", .kind = FIELD_MAP, .def = JSON({}),
+	    AT(M, jwt.claims), .check_key = syntax_not_empty,
+	    .check = syntax_not_empty,
+	    .help = "claims and the value that each must be, or have among its "
+	    "members or words; else 403"},
+	{.key = "cookie", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, jwt.cookie), .check = syntax_field_name,
+	    .help = "a cookie that may carry the token, where `Authorization` "
+	    "doesn't"},
+	{.key = "realm", .kind = FIELD_STRING, .def = JSON("corelane"),
+	    AT(M, jwt.realm), .check = syntax_realm,
+	    .help = "what `WWW-Authenticate` calls it"},
+	{.key = "signing_key", .kind = FIELD_PATH, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, jwt.signing_key),
+	    .help = "a file with a private key (PEM), for `corelane token` "
+	    "alone: the server never reads it"},
+	{.key = "max_bytes", .kind = FIELD_SIZE, .def = JSON("8KiB"),
+	    AT(M, jwt.max_bytes), .min = 256, .max = 64 * KIB,
+	    .help = "length of a token; longer is answered with 401"},
+	{.key = NULL},
+};
+
+static void
+basic_auth_check(const struct section_scope *scope)
+{
+	const M *m = scope->base;
+
+	if (m->basic_auth.users.count == 0 && m->basic_auth.file.len == 0 &&
+	    scope_is_good(scope, "users") && scope_is_good(scope, "file"))
+		scope_report(scope, "users", "is missing, as is \"file\": "
+		    "nobody could come in");
+}
+
+static const struct field basic_auth_fields[] = {
+	{.key = "realm", .kind = FIELD_STRING, .def = JSON("corelane"),
+	    AT(M, basic_auth.realm), .check = syntax_realm,
+	    .help = "what browsers show when they ask"},
+	{.key = "users", .kind = FIELD_MAP, .flags = FIELD_SECRET,
+	    .def = JSON({}), AT(M, basic_auth.users),
+	    .check_key = syntax_user, .check = syntax_not_empty,
+	    .help = "names, and the crypt(3) hash of each password: bcrypt, "
+	    "yescrypt, scrypt or sha512crypt (`mkpasswd`, `htpasswd -nB`)"},
+	{.key = "file", .kind = FIELD_PATH, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, basic_auth.file),
+	    .help = "a file with more of them, `name:hash` a line; read again "
+	    "when it changes"},
+	{.key = "cache", .kind = FIELD_DURATION, .def = JSON("60s"),
+	    AT(M, basic_auth.cache_ms), .min = 0, .max = HOUR_MS,
+	    .help = "how long a right password is remembered, which costs a "
+	    "tenth of a second to check; \"0s\": never"},
+	{.key = NULL},
+};
+
+static const char *const rate_by[] = {
+	"ip", "header", "claim", "route", "user", NULL};
+static const int rate_statuses[] = {429, 503, 0};
+
+static void
+rate_limit_check(const struct section_scope *scope)
+{
+	const M *m = scope->base;
+	bool needs_name = m->rate_limit.by == RATE_BY_HEADER ||
+	    m->rate_limit.by == RATE_BY_CLAIM;
+
+	if (!scope_is_good(scope, "by") || !scope_is_good(scope, "name"))
+		return;
+	if (needs_name && m->rate_limit.name.len == 0)
+		scope_report(scope, "name", "is missing: which %s tells "
+		    "clients apart?", rate_by[m->rate_limit.by]);
+	if (!needs_name && m->rate_limit.name.len > 0)
+		scope_report(scope, "name", "is for \"by\": \"header\" and "
+		    "\"claim\"");
+}
+
+static const struct field rate_limit_fields[] = {
+	{.key = "requests", .kind = FIELD_INT, .flags = FIELD_REQUIRED,
+	    AT(M, rate_limit.requests), .min = 1, .max = 1000000,
+	    .help = "so many"},
+	{.key = "per", .kind = FIELD_DURATION, .def = JSON("1s"),
+	    AT(M, rate_limit.per_ms), .min = 1, .max = 24 * HOUR_MS,
+	    .help = "in this time, evenly: all workers together"},
+	{.key = "burst", .kind = FIELD_INT, .flags = FIELD_AUTO,
+	    .def = JSON("auto"), AT(M, rate_limit.burst), .min = 1,
+	    .max = 1000000,
+	    .help = "so many at once after a pause; \"auto\": `requests`"},
+	{.key = "by", .kind = FIELD_ENUM, .def = JSON("ip"),
+	    AT(M, rate_limit.by), .names = rate_by,
+	    .help = "whose requests are counted together: \"user\" is that of "
+	    "`basic_auth`, \"claim\" one of `jwt`, both in front of this; "
+	    "without it the address counts"},
+	{.key = "name", .kind = FIELD_STRING, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(M, rate_limit.name),
+	    .check = syntax_not_empty,
+	    .help = "the header or claim: \"X-API-Key\", \"sub\""},
+	{.key = "ipv6_prefix", .kind = FIELD_INT, .def = JSON(64),
+	    AT(M, rate_limit.ipv6_prefix), .min = 16, .max = 128,
+	    .help = "bits of an IPv6 address that make a client: a household "
+	    "has 64"},
+	{.key = "status", .kind = FIELD_INT, .def = JSON(429),
+	    AT(M, rate_limit.status), .numbers = rate_statuses,
+	    .help = "the answer to those who ask too often"},
+	{.key = NULL},
+};
+
 #define VARIANT_SECTION(id, meaning)                                           \
 	static const struct section id##_section = {                           \
 	    .name = #id, .help = meaning, .fields = id##_fields}
@@ -182,6 +333,18 @@ VARIANT_SECTION(response_time, "How long the answer took, as a response "
 VARIANT_SECTION(ip_filter, "Who may come in, by address; others get 403.");
 VARIANT_SECTION(compress, "Smaller responses for clients that can unpack "
     "them.");
+
+#define CHECKED_SECTION(id, meaning)                                           \
+	static const struct section id##_section = {                           \
+	    .name = #id, .help = meaning, .fields = id##_fields,               \
+	    .check = id##_check}
+
+CHECKED_SECTION(jwt, "Who is asking, by JSON Web Token; others get 401. Later "
+    "parts find its claims as attributes `jwt.sub` and so on.");
+CHECKED_SECTION(basic_auth, "Who is asking, by name and password; others get "
+    "401.");
+CHECKED_SECTION(rate_limit, "How often a client may ask; who asks more often "
+    "gets 429 and is told when to come back.");
 
 static const struct field module_fields[] = {{.key = NULL}};
 static const struct field module_rest = {
@@ -207,13 +370,13 @@ static const struct variant variants[] = {
 	    "response_time", &response_time_section},
 	[MIDDLEWARE_IP_FILTER] = {"ip_filter", &ip_filter_section},
 	[MIDDLEWARE_COMPRESS] = {"compress", &compress_section},
+	[MIDDLEWARE_JWT] = {"jwt", &jwt_section},
+	[MIDDLEWARE_BASIC_AUTH] = {"basic_auth", &basic_auth_section},
+	[MIDDLEWARE_RATE_LIMIT] = {"rate_limit", &rate_limit_section},
 	[MIDDLEWARE_MODULE] = {"MODULE.NAME", &module_middleware_section,
 	    offsetof(M, module_middleware)},
 	[MIDDLEWARE_KIND_COUNT] = {NULL},
 };
-
-static const char *const later[] = {
-	"rate_limit", "jwt", "basic_auth", NULL};
 
 static const struct field common_fields[] = {
 	{.key = "use", .kind = FIELD_SELECTOR, .flags = FIELD_REQUIRED,
@@ -228,7 +391,6 @@ const struct section middleware_section = {
 	.fields = common_fields,
 	.bytes = sizeof(M),
 	.variants = variants,
-	.later = later,
 };
 
 const char *

@@ -331,6 +331,10 @@ read_path(struct reader *r, const struct field *f, struct node *n, void *base)
 {
 	struct str path;
 
+	if (f->flags & FIELD_NULLABLE && n->kind == NODE_NULL) {
+		value_put_str(f, base, STR(""));
+		return;
+	}
 	if (n->kind != NODE_STRING || n->text.len == 0) {
 		value_refuse(r, f, n);
 		return;

@@ -156,7 +156,10 @@ alarm_set(struct alarms *a, struct alarm *alarm, uint64_t after_ms)
 	uint64_t due_ns = clock_now_ns() + after_ms * 1000000;
 
 	alarm_clear(a, alarm);
-	alarm->due_ns = due_ns + ALARM_GRAIN_NS - due_ns % ALARM_GRAIN_NS;
+	/* At once, but never in the turn that sets it. */
+	alarm->due_ns = after_ms == 0 ?
+	    due_ns + 1 :
+	    due_ns + ALARM_GRAIN_NS - due_ns % ALARM_GRAIN_NS;
 	heap_add(a, alarm);
 	if (alarm->due_ns < a->armed_ns && !a->is_ringing)
 		alarms_arm(a);

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "server/alarm.h"
 #include "server/ctx.h"
+#include "server/flight.h"
 #include "server/internal.h"
 #include "server/module.h"
 #include "server/offload.h"
@@ -61,9 +62,10 @@ ctx_busy(struct lane_ctx *c, const char *reason)
 {
 	if (c->request == NULL)
 		return -EAGAIN;
-	if (response_set(c->request, STR("Retry-After"), STR("1")) == -1)
-		return -ENOMEM;
-	return response_error(c->request, 503, reason);
+	return lane_fail_with(c,
+	    &(struct lane_problem){.status = 503,
+		.message = lane_of(str_of(reason)),
+		.retry_after_s = 1});
 }
 
 struct work {
@@ -72,14 +74,21 @@ struct work {
 	void (*work)(void *state);
 	lane_done_fn done;
 	void *state;
+	struct recorder *recorder; /* NULL: none */
+	struct recorder_note note; /* what this thread is at, then */
 };
 
 static void
 work_run(struct offload_job *job)
 {
 	struct work *w = (struct work *)job;
+	struct recorder_record *record = NULL;
 
+	if (w->recorder != NULL)
+		record = recorder_thread_begin(
+		    w->recorder, &w->note, clock_now_ns());
 	w->work(w->state);
+	recorder_thread_end(record);
 }
 
 static void
@@ -136,6 +145,9 @@ lane_offload(struct lane_ctx *c, void (*work)(void *state), lane_done_fn done,
 	w->work = work;
 	w->done = done;
 	w->state = state;
+	w->recorder = c->srv->recorder;
+	if (w->recorder != NULL)
+		flight_note(c->request, &w->note);
 	rc = offload_submit(c->srv->offload, line, &w->job);
 	if (rc == -EAGAIN)
 		return ctx_busy(c, "too much work is waiting");

@@ -22,6 +22,7 @@
 #include "common/buf.h"
 #include "common/utf8.h"
 #include "config/node.h"
+#include "server/json_check.h"
 
 /* Whole numbers up to here are exact as a double, which is all that JSON
  * promises (RFC 7493 2.2), and all that a tree of cJSON can hold. */
@@ -293,8 +294,12 @@ json_free(void *ptr)
 const struct cJSON *
 arg_parse_json(struct arena *a, struct str text)
 {
-	cJSON *tree = cJSON_ParseWithLength(text.p, text.len);
+	struct json_fault fault;
+	cJSON *tree = NULL;
 
+	/* The parser takes more than JSON, and stops at what it can't read. */
+	if (json_check(text, JSON_DEPTH_DEFAULT, &fault) == 0)
+		tree = cJSON_ParseWithLength(text.p, text.len);
 	if (tree == NULL || arena_defer(a, json_free, tree) == -1) {
 		cJSON_Delete(tree);
 		return NULL;

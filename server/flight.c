@@ -68,7 +68,9 @@ flight_leave_task(struct server *srv)
 void
 flight_note(const struct request *r, struct recorder_note *ret_note)
 {
-	struct recorder_what what = flight_what(r);
+	struct recorder_what what = {.method = STR("a background task")};
 
+	if (r != NULL)
+		what = flight_what(r);
 	recorder_note_fill(ret_note, &what);
 }

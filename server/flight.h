@@ -66,7 +66,8 @@ flight_end(struct request *r)
 void flight_enter_task(struct server *srv, struct str module);
 void flight_leave_task(struct server *srv);
 
-/* What a pool thread is to record while it works for this request. */
+/* What a pool thread is to record while it works for this request; NULL: for a
+ * background task. */
 void flight_note(const struct request *r, struct recorder_note *ret_note);
 
 #endif

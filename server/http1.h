@@ -52,7 +52,8 @@ enum http1_sent http1_send_content(struct request *r);
 
 /*
  * 103 Early Hints with a Link field (RFC 8297), at once.  Left out where
- * another connection's turn is on.  Returns 0, or -EPIPE: the connection is closed.
+ * another connection's turn is on.  Returns 0, or -EPIPE: the connection is
+ * closed.
  */
 #define HTTP1_HINT_MAX 4000
 int http1_send_hint(struct request *r, struct str link);

@@ -26,10 +26,12 @@ struct access_log;
 struct alarms;
 struct conn;
 struct db_set;
+struct fetcher;
 struct head_store;
 struct memo;
 struct offload;
 struct peers;
+struct rate_table;
 struct postbox;
 
 /* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
@@ -46,6 +48,7 @@ struct server {
 	const struct server_ops *ops;	/* borrowed */
 	unsigned worker;
 	struct recorder *recorder;	/* borrowed; NULL: none */
+	struct rate_table *rate;	/* borrowed; NULL: none */
 	struct metric_names *metrics;	/* borrowed; NULL: none */
 
 	/* One of each, used by one connection at a time. */
@@ -81,6 +84,7 @@ struct server {
 	struct alarms *alarms;		/* precise to a millisecond */
 	struct db_set *databases;
 	struct wheel sql_calls, sql_transactions;	/* db/api.c */
+	struct fetcher *fetcher;	/* NULL: nothing fetched yet */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */

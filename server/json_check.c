@@ -264,9 +264,11 @@ put_utf8(char *p, unsigned c)
 static unsigned
 unit_of(const char *p)
 {
-	return (unsigned)(str_hex_digit(p[0]) << 12 |
-	    str_hex_digit(p[1]) << 8 | str_hex_digit(p[2]) << 4 |
-	    str_hex_digit(p[3]));
+	unsigned unit = 0;
+
+	for (int i = 0; i < 4; i++)
+		unit = unit << 4 | (unsigned)str_hex_digit(p[i]);
+	return unit;
 }
 
 /* The character of a checked \uXXXX, pairs included; moves *p behind it. */

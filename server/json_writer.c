@@ -17,6 +17,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "common/base64.h"
 #include "common/utf8.h"
 #include "common/word.h"
 #include "server/ctx.h"
@@ -475,30 +476,13 @@ lane_json_raw(struct lane_json_writer *w, struct lane_str json)
 		writer_text(w, str_of_lane(json));
 }
 
-/* RFC 4648 4 */
 static void
-writer_base64(struct lane_json_writer *w, struct lane_str s)
+writer_base64(struct lane_json_writer *w, struct str data)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *p = (const unsigned char *)s.p;
-	unsigned bits;
-
-	if (!writer_value(w, (s.len / 3 + 1) * 4 + 2))
+	if (!writer_value(w, BASE64_TEXT_BYTES(data.len) + 2))
 		return;
 	*w->at++ = '"';
-	for (size_t i = 0; i < s.len; i += 3) {
-		bits = (unsigned)p[i] << 16;
-		if (i + 1 < s.len)
-			bits |= (unsigned)p[i + 1] << 8;
-		if (i + 2 < s.len)
-			bits |= p[i + 2];
-		w->at[0] = letters[bits >> 18];
-		w->at[1] = letters[bits >> 12 & 63];
-		w->at[2] = i + 1 < s.len ? letters[bits >> 6 & 63] : '=';
-		w->at[3] = i + 2 < s.len ? letters[bits & 63] : '=';
-		w->at += 4;
-	}
+	w->at += base64_encode(data, BASE64_PLAIN, w->at);
 	*w->at++ = '"';
 }
 
@@ -522,7 +506,7 @@ lane_json_value(struct lane_json_writer *w, struct lane_value v)
 		lane_json_str(w, v.u.s);
 		return;
 	case LANE_BLOB:
-		writer_base64(w, v.u.s);
+		writer_base64(w, str_of_lane(v.u.s));
 		return;
 	case LANE_POINTER:
 		break;

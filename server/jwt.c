@@ -108,7 +108,7 @@ static struct str
 json_str(const cJSON *item)
 {
 	return cJSON_IsString(item) ? str_of(item->valuestring) :
-				      str_from(NULL, 0);
+	    str_from(NULL, 0);
 }
 
 static int

@@ -33,7 +33,7 @@ jwk_text(const cJSON *jwk, const char *name)
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(jwk, name);
 
 	return cJSON_IsString(item) ? str_of(item->valuestring) :
-				      str_from(NULL, 0);
+	    str_from(NULL, 0);
 }
 
 static int

@@ -91,7 +91,7 @@ alg_ec_bytes(enum jwt_alg alg)
 	return alg == JWT_ES256 ? 32 :
 	    alg == JWT_ES384    ? 48 :
 	    alg == JWT_ES512    ? 66 :
-				  0;
+	    0;
 }
 
 struct jwt_keys *
@@ -279,7 +279,7 @@ jwt_pkey_bind(EVP_PKEY *pkey, unsigned *ret_algs, struct error *err)
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	return is_good ? 0 :
-			 error_set(err, ERROR_INVALID, "is not a valid key");
+	    error_set(err, ERROR_INVALID, "is not a valid key");
 }
 
 /* Binds and adds; takes the key, also on failure. */
@@ -376,8 +376,8 @@ hmac_run(const struct jwt_key *key, enum jwt_alg alg, struct str data,
     unsigned char *out, unsigned *ret_len)
 {
 	return HMAC(alg_hash(alg), key->secret, (int)key->secret_len,
-		   (const unsigned char *)data.p, data.len, out,
-		   ret_len) != NULL ?
+	    (const unsigned char *)data.p, data.len, out,
+	    ret_len) != NULL ?
 	    0 :
 	    -1;
 }
@@ -481,7 +481,7 @@ keys_choose(const struct jwt_keys *keys, const struct jwt_token *t,
 			continue;
 		if (found != NULL) {
 			*ret_why = "the token doesn't say which key it is "
-				   "signed with";
+			    "signed with";
 			return NULL;
 		}
 		found = key;
@@ -563,7 +563,7 @@ key_sign(const struct jwt_key *key, enum jwt_alg alg, struct str data,
 
 	if (JWT_ALG_BIT(alg) & HS)
 		return hmac_run(key, alg, data, out, &mac_len) == 0 ? mac_len :
-								      0;
+		    0;
 	if (half == 0)
 		return pkey_sign(key, alg, data, out, &len) == 0 ? len : 0;
 	len = sizeof(der);

@@ -179,6 +179,15 @@ module_has_two(const struct lane_route *first, const struct lane_route *r)
 	return false;
 }
 
+static bool
+module_declares_content(const struct lane_field *f)
+{
+	for (; f != NULL && f->name != NULL; f++)
+		if (f->where == LANE_IN_BODY)
+			return true;
+	return false;
+}
+
 /* What is wrong with a route's declaration, or NULL. */
 static const char *
 module_route_fault(const struct lane_route *first, const struct lane_route *r)
@@ -191,6 +200,9 @@ module_route_fault(const struct lane_route *first, const struct lane_route *r)
 		return "streams its content, but has no on_body()";
 	if (r->path != NULL && r->path[0] != '/')
 		return "has a path that doesn't begin with \"/\"";
+	if (r->body != LANE_BODY_WHOLE && module_declares_content(r->fields))
+		return "declares fields of its content, which it doesn't wait "
+		    "for: LANE_BODY_WHOLE does";
 	if (r->invalid_status != 0 &&
 	    (r->invalid_status < 400 || r->invalid_status > 499))
 		return "has an invalid_status that isn't 4xx";

@@ -21,6 +21,7 @@
 #include "server/ctx.h"
 #include "server/db/api.h"
 #include "server/db/db.h"
+#include "server/fetch.h"
 #include "server/handle.h"
 #include "server/http1.h"
 #include "server/internal.h"
@@ -188,6 +189,7 @@ server_new(const struct server_args *args, struct error *err)
 	srv->ops = args->ops;
 	srv->worker = args->worker;
 	srv->recorder = args->recorder;
+	srv->rate = args->rate;
 	srv->metrics = args->metrics;
 	clock_init(&srv->clock);
 	srv->date_block_s = -1;
@@ -248,6 +250,7 @@ server_free(struct server *srv)
 	offload_free(srv->offload);
 	db_set_free(srv->databases);
 	postbox_free(srv->postbox);
+	fetcher_free(srv->fetcher);
 	alarms_free(srv->alarms);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);

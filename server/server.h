@@ -65,6 +65,8 @@ struct server_args {
 	/* Modules that are there already, by name: a test's.  Or NULL. */
 	const struct module_given *modules;
 	struct recorder *recorder;	/* borrowed, or NULL: none */
+	/* Shared by all workers: borrowed, or NULL: each limit its own. */
+	struct rate_table *rate;
 	struct metric_names *metrics;	/* borrowed, or NULL: none */
 	/* What killed the worker that this one replaces: borrowed; NULL:
 	 * nothing did. */

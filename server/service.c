@@ -75,6 +75,20 @@ route_methods(const struct server *srv, const struct config_route *cfg)
 	    : handler_table[cfg->handler]->methods;
 }
 
+/* What the file says, or the handler, or all have. */
+static uint64_t
+service_body_bytes(const struct server *srv, const struct service_route *route)
+{
+	const struct module_route *own = route->state;
+
+	if (route->config->body_bytes != CONFIG_AUTO)
+		return (uint64_t)route->config->body_bytes;
+	if (route->config->handler == HANDLER_MODULE && own != NULL &&
+	    own->def->body_bytes > 0)
+		return own->def->body_bytes;
+	return srv->config->limits.body_bytes;
+}
+
 static int
 service_add_route(struct service *svc, struct server *srv,
     const struct config_route *cfg, struct error *err)
@@ -92,10 +106,9 @@ service_add_route(struct service *svc, struct server *srv,
 	route->config = cfg;
 	route->handler = h;
 	route->label = flight_add_route(srv, cfg);
-	route->body_bytes = cfg->body_bytes != CONFIG_AUTO ?
-	    (uint64_t)cfg->body_bytes : srv->config->limits.body_bytes;
 	if (h->setup != NULL && h->setup(cfg, srv, &route->state, err) == -1)
 		return error_wrap(err, "handler %s", h->name);
+	route->body_bytes = service_body_bytes(srv, route);
 	if (h->body != NULL)
 		route->body = h->body(route->state);
 	if (chain_init(&route->chain, srv, &svc->chain, &cfg->middleware,
@@ -171,6 +184,7 @@ service_admin_routes(void)
 		ADMIN_ROUTE("/ready", HANDLER_READY),
 		ADMIN_ROUTE("/metrics", HANDLER_METRICS),
 		ADMIN_ROUTE("/stats", HANDLER_STATS),
+		ADMIN_ROUTE("/openapi.json", HANDLER_OPENAPI),
 	};
 	static const struct config_routes routes = {
 		route, sizeof(route) / sizeof(route[0])

@@ -35,7 +35,7 @@ struct stream {
 	struct source source; /* first: the source is the stream */
 	struct op op;
 	int status;
-	struct piece *first, **last;
+	struct piece *first, *last; /* both NULL: nothing is queued */
 	struct piece *lent; /* by the last next(); off the list */
 	size_t queue_bytes, queue_max;
 	lane_done_fn on_drain;
@@ -56,7 +56,7 @@ stream_drop_pieces(struct stream *s)
 		s->first = p->next;
 		free(p);
 	}
-	s->last = &s->first;
+	s->last = NULL;
 	s->queue_bytes = 0;
 }
 
@@ -120,7 +120,7 @@ stream_next(struct source *source, size_t max_bytes, struct str *ret_piece)
 		return stream_wait(s);
 	s->first = p->next;
 	if (s->first == NULL)
-		s->last = &s->first;
+		s->last = NULL;
 	s->queue_bytes -= p->len;
 	s->drain_due = true;
 	s->lent = p;
@@ -137,7 +137,6 @@ stream_new(struct lane_ctx *c, const struct lane_stream_args *args)
 		return NULL;
 	s->source = (struct source){stream_next, stream_stop};
 	s->status = args->status;
-	s->last = &s->first;
 	s->queue_max = args->queue_bytes > 0 ? args->queue_bytes
 	    : (size_t)c->srv->config->limits.write_queue_bytes;
 	s->on_drain = args->on_drain;
@@ -178,8 +177,7 @@ lane_stream(struct lane_ctx *c, const struct lane_stream_args *args)
 static struct piece *
 stream_room(struct stream *s, size_t bytes)
 {
-	struct piece *p = s->first != NULL ? (struct piece *)((char *)s->last -
-	    offsetof(struct piece, next)) : NULL;
+	struct piece *p = s->last;
 	size_t cap = bytes > PIECE_BYTES ? bytes : PIECE_BYTES;
 
 	if (p != NULL && p->cap - p->len >= bytes)
@@ -190,8 +188,11 @@ stream_room(struct stream *s, size_t bytes)
 	p->next = NULL;
 	p->len = 0;
 	p->cap = cap;
-	*s->last = p;
-	s->last = &p->next;
+	if (s->last == NULL)
+		s->first = p;
+	else
+		s->last->next = p;
+	s->last = p;
 	return p;
 }
 

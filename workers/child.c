@@ -197,6 +197,7 @@ child_become_worker(struct child *ch, int fd)
 		.shared = sup->shared,
 		.slot = ch->slot,
 		.recorder = recorders_get(sup->recorders, ch->slot),
+		.rates = sup->rates,
 		.crash = ch->has_crashed ? &ch->crash : NULL,
 		.config = gen->config,
 		.index = ch->index,

@@ -27,6 +27,7 @@
 #define TAKES_NOW	0x20u
 #define NEEDS_CONFIG	0x40u	/* -c must be there */
 #define NEEDS_SERVER	0x80u	/* -c or -s must be there */
+#define TAKES_CLAIMS	0x100u	/* --claims, --expires, --route */
 
 struct cli_command {
 	const char *name;
@@ -59,12 +60,22 @@ static const struct cli_command cli_commands[] = {
 	    NULL, ASKS, cli_reopen},
 	{"new", "DIR", "make a module to start from: source, build file, test",
 	    "DIR", 0, cli_new},
+	{"token", "-c FILE --claims JSON",
+	    "a JSON Web Token, signed as the file's \"jwt\" wants", NULL,
+	    TAKES_CONFIG | NEEDS_CONFIG | TAKES_CLAIMS, cli_token},
 	{"schema", "", NULL, NULL, 0, cli_schema},
 	{"reference", "", NULL, NULL, 0, cli_reference},
 };
 #define CLI_COMMANDS (sizeof(cli_commands) / sizeof(cli_commands[0]))
 
-enum { OPT_JSON = 256, OPT_PRINT, OPT_NOW };
+enum {
+	OPT_JSON = 256,
+	OPT_PRINT,
+	OPT_NOW,
+	OPT_CLAIMS,
+	OPT_EXPIRES,
+	OPT_ROUTE
+};
 
 static const struct option cli_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -73,6 +84,9 @@ static const struct option cli_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"print", no_argument, NULL, OPT_PRINT},
 	{"now", no_argument, NULL, OPT_NOW},
+	{"claims", required_argument, NULL, OPT_CLAIMS},
+	{"expires", required_argument, NULL, OPT_EXPIRES},
+	{"route", required_argument, NULL, OPT_ROUTE},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'v'},
 	{NULL, 0, NULL, 0},
@@ -83,6 +97,10 @@ static const char cli_help_tail[] =
     "  -c, --config FILE   the configuration; commands find the server by it\n"
     "  -s, --socket PATH   the server's control socket, run_dir/control.sock\n"
     "  -w, --workers N     so many workers, whatever the file says\n"
+    "  --claims JSON       what a token says: '{\"sub\": \"me\"}'; it gets\n"
+    "                      iat and exp unless they are there\n"
+    "  --expires 1h        how long it holds;  --route PATH: whose \"jwt\"\n"
+    "                      signs it, else the first that can\n"
     "  -h, --help          this text\n"
     "  -v, --version       the version;  -V: and what it was built with\n"
     "\n"
@@ -244,6 +262,18 @@ cli_take(int option, struct cli_parsed *p)
 	case OPT_NOW:
 		p->args.now = true;
 		p->given |= TAKES_NOW;
+		return 0;
+	case OPT_CLAIMS:
+		p->args.claims = optarg;
+		p->given |= TAKES_CLAIMS;
+		return 0;
+	case OPT_EXPIRES:
+		p->args.expires = optarg;
+		p->given |= TAKES_CLAIMS;
+		return 0;
+	case OPT_ROUTE:
+		p->args.route = optarg;
+		p->given |= TAKES_CLAIMS;
 		return 0;
 	case 'h':
 		p->help = true;

@@ -26,6 +26,7 @@ struct cli_args {
 	const char *socket;	/* -s, or NULL */
 	unsigned workers;	/* -w, or 0 */
 	bool json, print, now;	/* --json, --print, --now */
+	const char *claims, *expires, *route; /* of `token`, or NULL */
 	const char *operand;	/* "4" of `scale 4`, or NULL */
 };
 
@@ -43,6 +44,7 @@ int cli_scale(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_reopen(const struct cli_args *args);
 int cli_new(const struct cli_args *args);	/* cli_new.c */
+int cli_token(const struct cli_args *args);	/* cli_token.c */
 int cli_schema(const struct cli_args *args);
 int cli_reference(const struct cli_args *args);
 

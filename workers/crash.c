@@ -46,9 +46,17 @@
 /* A handler has no argument of ours. */
 static struct recorder *crash_recorder;
 
-/* Those that are built in; NULL otherwise. */
-extern void __asan_init(void) __attribute__((weak));
-extern void __tsan_init(void) __attribute__((weak));
+/* A sanitizer has handlers of its own. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CRASH_IS_SANITIZED true
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CRASH_IS_SANITIZED true
+#endif
+#ifndef CRASH_IS_SANITIZED
+#define CRASH_IS_SANITIZED false
+#endif
 
 /* What lies at an address that may be no address; 0 then. */
 static uint64_t __attribute__((unused)) crash_peek(uint64_t address)
@@ -173,9 +181,9 @@ crash_init(struct recorder *rec, struct error *err)
 	};
 
 	rec->loop_tid = (uint32_t)gettid();
-	if (__asan_init != NULL || __tsan_init != NULL)
-		return 0;
 	crash_recorder = rec;
+	if (CRASH_IS_SANITIZED)
+		return 0;
 	if (crash_set_stack(err) == -1)
 		return -1;
 	sigemptyset(&sa.sa_mask);

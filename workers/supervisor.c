@@ -455,6 +455,10 @@ supervisor_open(struct supervisor *sup, const struct config *cfg,
 	sup->recorders = recorders_new(err);
 	if (sup->recorders == NULL)
 		return -1;
+	sup->rate_cells = (size_t)cfg->limits.rate_cells;
+	sup->rates = rates_new(sup->rate_cells, err);
+	if (sup->rates == NULL)
+		return -1;
 	sup->control = control_open(sup->base, cfg->run_dir.p, command_run,
 	    sup, err);
 	return sup->control == NULL ? -1 : 0;
@@ -476,6 +480,7 @@ supervisor_done(struct supervisor *sup)
 	if (sup->shared != NULL)
 		shared_free(sup->shared);
 	recorders_free(sup->recorders);
+	rates_free(sup->rates, sup->rate_cells);
 	instance_close(&sup->instance);
 	/* Last: a command that waits for our end sees its socket close. */
 	control_close(sup->control);

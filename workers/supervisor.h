@@ -37,6 +37,7 @@
 #include "workers/generation.h"
 #include "workers/instance.h"
 #include "workers/listener.h"
+#include "workers/rates.h"
 #include "workers/recorder.h"
 #include "workers/shared.h"
 
@@ -64,6 +65,8 @@ struct supervisor {
 	struct order_list orders;	/* commands that await their end */
 	struct shared *shared;
 	struct recorders *recorders;
+	struct rate_table *rates;
+	size_t rate_cells;	/* as many as it was made with */
 	struct listener_set listeners;
 	unsigned share_count;		/* sockets of each address, in use */
 	struct generation *current;	/* serves; NULL before the start */

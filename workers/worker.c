@@ -429,6 +429,7 @@ worker_make_server(struct worker *w, struct error *err)
 		.connections_max = args->connections_max,
 		.access_log_fd = w->access_log_fd,
 		.recorder = args->recorder,
+		.rate = args->rates,
 		.metrics = shared_metric_names(args->shared),
 		.crash = args->crash,
 	}, err);

@@ -19,6 +19,7 @@
 #include "workers/shared.h"
 
 struct lane_crash;
+struct rate_table;
 struct recorder;
 
 /* Everything is borrowed for the process's life. */
@@ -26,6 +27,7 @@ struct worker_args {
 	struct shared *shared;
 	int slot;
 	struct recorder *recorder;	/* the slot's, clean */
+	struct rate_table *rates;	/* all workers' */
 	const struct lane_crash *crash; /* of the one before, or NULL */
 	struct config *config;
 	unsigned index, generation;

@@ -116,8 +116,9 @@ sqlite_queue_for(struct sqlite *sq, const struct sqlite_job *job)
 		return job->is_read_only ? &sq->slow : &sq->writes;
 	if (!is_read || job->needs_writer)
 		return &sq->writes;
-	return text->cost_us < SLOW_US && !text->is_on_trial ? &sq->quick :
-							       &sq->slow;
+	if (text->cost_us >= SLOW_US || text->is_on_trial)
+		return &sq->slow;
+	return &sq->quick;
 }
 
 static void

@@ -10,9 +10,9 @@
  * spares each query the locks of a transaction of its own, which cost as much
  * as a point read does, and each write its own commit.
  *
- * Who may touch what: a connection and its batch are the loop's while is_busy is
- * false, and the pool thread's from offload_submit() to done().  A job's `query`
- * is always the loop's, its is_stopped anybody's.
+ * Who may touch what: a connection and its batch are the loop's while is_busy
+ * is false, and the pool thread's from offload_submit() to done().  A job's
+ * `query` is always the loop's, its is_stopped anybody's.
  *
  * Context: as said of each.
  */

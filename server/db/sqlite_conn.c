@@ -22,19 +22,19 @@
 
 /* What a connection is told when it is opened.  cache_size: KiB. */
 static const char conn_setup[] = "PRAGMA foreign_keys=ON;"
-				 "PRAGMA synchronous=NORMAL;"
-				 "PRAGMA cache_size=-8192;"
-				 "PRAGMA temp_store=MEMORY;"
-				 "PRAGMA journal_size_limit=67108864;";
+    "PRAGMA synchronous=NORMAL;"
+    "PRAGMA cache_size=-8192;"
+    "PRAGMA temp_store=MEMORY;"
+    "PRAGMA journal_size_limit=67108864;";
 
 static const char *const conn_own_sql[LITE_OWN_COUNT] = {
-    [LITE_BEGIN] = "BEGIN",
-    [LITE_BEGIN_WRITE] = "BEGIN IMMEDIATE",
-    [LITE_COMMIT] = "COMMIT",
-    [LITE_ROLLBACK] = "ROLLBACK",
-    [LITE_SAVE] = "SAVEPOINT lane",
-    [LITE_RELEASE] = "RELEASE lane",
-    [LITE_BACK] = "ROLLBACK TO lane",
+	[LITE_BEGIN] = "BEGIN",
+	[LITE_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+	[LITE_COMMIT] = "COMMIT",
+	[LITE_ROLLBACK] = "ROLLBACK",
+	[LITE_SAVE] = "SAVEPOINT lane",
+	[LITE_RELEASE] = "RELEASE lane",
+	[LITE_BACK] = "ROLLBACK TO lane",
 };
 
 /* What SQLite asks while it works. */
@@ -43,7 +43,7 @@ static bool
 conn_must_stop(const struct sqlite_conn *conn)
 {
 	return (conn->stop != NULL &&
-		   atomic_load_explicit(conn->stop, memory_order_relaxed)) ||
+	    atomic_load_explicit(conn->stop, memory_order_relaxed)) ||
 	    clock_now_ns() / 1000000 >= conn->limit_ms;
 }
 
@@ -175,7 +175,7 @@ conn_open(struct sqlite_conn *conn)
 	conn->stop = NULL;
 	snprintf(conn->fault_text, sizeof(conn->fault_text), "%s",
 	    conn->handle != NULL ? sqlite3_errmsg(conn->handle) :
-				   sqlite3_errstr(rc));
+	    sqlite3_errstr(rc));
 	sqlite_conn_close(conn);
 	return -1;
 }
@@ -252,7 +252,7 @@ batch_begin(struct sqlite_conn *conn)
 		if (job->deadline_ms > conn->limit_ms)
 			conn->limit_ms = job->deadline_ms;
 	return sqlite_conn_own(conn,
-		   conn->writes ? LITE_BEGIN_WRITE : LITE_BEGIN) == SQLITE_DONE;
+	    conn->writes ? LITE_BEGIN_WRITE : LITE_BEGIN) == SQLITE_DONE;
 }
 
 /* The commit is refused by a constraint that looks at the whole: whose fault it

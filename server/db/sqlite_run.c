@@ -320,11 +320,13 @@ run_in_tx(struct sqlite_conn *conn, struct sqlite_job *job)
 static void
 run_transaction(struct sqlite_conn *conn, struct sqlite_job *job)
 {
-	enum sqlite_own which = job->kind == DB_COMMIT ? LITE_COMMIT :
-	    job->kind == DB_ROLLBACK                   ? LITE_ROLLBACK :
-	    conn->is_writer                            ? LITE_BEGIN_WRITE :
-							 LITE_BEGIN;
+	enum sqlite_own which = conn->is_writer ? LITE_BEGIN_WRITE
+	    : LITE_BEGIN;
 
+	if (job->kind == DB_COMMIT)
+		which = LITE_COMMIT;
+	else if (job->kind == DB_ROLLBACK)
+		which = LITE_ROLLBACK;
 	if (job->kind != DB_BEGIN && sqlite3_get_autocommit(conn->handle)) {
 		if (job->kind == DB_COMMIT)
 			db_rows_fail(&job->rows, 500, "25P01", false,

@@ -108,9 +108,11 @@ stmt_learn(struct sqlite_stmt *s, const char *sql, struct lane_rows *rows)
 
 	s->counts_changes =
 	    sql_changes_rows(sql) && !sqlite3_stmt_readonly(s->handle);
-	s->class = s->counts_changes         ? LITE_CLASS_WRITE :
-	    sqlite3_stmt_readonly(s->handle) ? LITE_CLASS_READ :
-					       LITE_CLASS_ALONE;
+	s->class = LITE_CLASS_ALONE;
+	if (s->counts_changes)
+		s->class = LITE_CLASS_WRITE;
+	else if (sqlite3_stmt_readonly(s->handle))
+		s->class = LITE_CLASS_READ;
 	for (i = 0; i < s->slot_count; i++) {
 		unsigned n = stmt_param_number(s->handle, (int)i + 1);
 
@@ -148,7 +150,7 @@ stmt_prepare(struct sqlite_conn *conn, const struct sqlite_text *text,
 		return 0;
 	db_rows_fail(rows, 500, "42601", false,
 	    *ret_handle == NULL ? "there is no statement" :
-				  "more than one statement");
+	    "more than one statement");
 	sqlite3_finalize(*ret_handle);
 	return -1;
 }

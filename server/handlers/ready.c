@@ -25,7 +25,8 @@ ready_reason(struct request *r)
 	if (db == NULL)
 		return NULL;
 	reason = arena_printf(&r->arena, "database '%.*s' doesn't answer",
-	    STR_FMT(db->config->name)).p;
+	    STR_FMT(db->config->name))
+	    .p;
 	return reason != NULL ? reason : "a database doesn't answer";
 }
 

@@ -15,6 +15,7 @@ extern const struct handler handler_health;
 extern const struct handler handler_ready;
 extern const struct handler handler_metrics;
 extern const struct handler handler_stats;
+extern const struct handler handler_openapi;
 extern const struct handler handler_module;
 
 const struct handler *const handler_table[HANDLER_KIND_COUNT] = {
@@ -26,5 +27,6 @@ const struct handler *const handler_table[HANDLER_KIND_COUNT] = {
 	[HANDLER_READY] = &handler_ready,
 	[HANDLER_METRICS] = &handler_metrics,
 	[HANDLER_STATS] = &handler_stats,
+	[HANDLER_OPENAPI] = &handler_openapi,
 	[HANDLER_MODULE] = &handler_module,
 };

@@ -16,6 +16,9 @@ extern const struct middleware middleware_headers;
 extern const struct middleware middleware_response_time;
 extern const struct middleware middleware_ip_filter;
 extern const struct middleware middleware_compress;
+extern const struct middleware middleware_jwt;
+extern const struct middleware middleware_basic_auth;
+extern const struct middleware middleware_rate_limit;
 extern const struct middleware middleware_module;
 
 const struct middleware *const middleware_table[MIDDLEWARE_KIND_COUNT] = {
@@ -28,5 +31,8 @@ const struct middleware *const middleware_table[MIDDLEWARE_KIND_COUNT] = {
 	[MIDDLEWARE_RESPONSE_TIME] = &middleware_response_time,
 	[MIDDLEWARE_IP_FILTER] = &middleware_ip_filter,
 	[MIDDLEWARE_COMPRESS] = &middleware_compress,
+	[MIDDLEWARE_JWT] = &middleware_jwt,
+	[MIDDLEWARE_BASIC_AUTH] = &middleware_basic_auth,
+	[MIDDLEWARE_RATE_LIMIT] = &middleware_rate_limit,
 	[MIDDLEWARE_MODULE] = &middleware_module,
 };

@@ -31,7 +31,7 @@ fuzz_verify(const struct jwt_token *t)
 {
 	static const struct str secret =
 	    STR_INIT("a key that made none of the corpus, "
-		     "of more than 64 bytes, as HS512 wants");
+	    "of more than 64 bytes, as HS512 wants");
 	struct jwt_keys *keys = jwt_keys_new(JWT_ALG_HMAC);
 	struct error err;
 	const char *why = NULL;

@@ -132,7 +132,7 @@ def processes():
 class Corelane:
     def __init__(self, config=None, workers=None, env=None, files=None,
                  crashes_ok=False, exit_code=0, options=()):
-        """files: {relative path: bytes} written beside the config first;
+        """files: {relative path: bytes or text} written beside the config first;
         options: further arguments of `run`; crashes_ok: workers may die;
         exit_code: what a graceful stop must return (None: anything)."""
         self.dir = tempfile.mkdtemp(prefix="corelane-test-")
@@ -170,7 +170,7 @@ class Corelane:
         full = self.path(path)
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "wb") as f:
-            f.write(data)
+            f.write(data.encode() if isinstance(data, str) else data)
         return full
 
     # -- life --------------------------------------------------------------

@@ -78,7 +78,7 @@ static const struct value_case {
     {"an injection", "t", TEXT("'); DROP TABLE v; --")},
     {"umlauts, Chinese, an emoji", "t",
 	TEXT("Gr\xc3\xbc\xc3\x9f"
-	     "e \xe4\xb8\xad \xf0\x9f\x8e\x89")},
+	    "e \xe4\xb8\xad \xf0\x9f\x8e\x89")},
     {"lines", "t", TEXT("a\r\n\tb\x01")},
     {"no blob", "b", BLOB("")},
     {"bytes", "b", BLOB("\0\xff\x80'\\\0")},
@@ -236,8 +236,7 @@ static const struct {
     {"DELETE FROM item", 3, 0},
 };
 
-static void
-test_changes(void **state)
+	static void test_changes(void **state)
 {
 	struct suite_db *d = open_with_table(state);
 
@@ -277,8 +276,7 @@ static const struct {
     {"two statements", "SELECT 1; SELECT 2", 500, "42601"},
 };
 
-static void
-test_failures(void **state)
+	static void test_failures(void **state)
 {
 	struct suite_db *d = open_target(state);
 
@@ -313,8 +311,7 @@ test_failures(void **state)
 	suite_db_close(d);
 }
 
-static void
-test_transactions(void **state)
+	static void test_transactions(void **state)
 {
 	struct suite_db *d = open_with_table(state);
 	struct lane_tx tx;
@@ -325,8 +322,8 @@ test_transactions(void **state)
 	suite_tx_do(d, &tx, "UPDATE item SET name = 'b' WHERE id = 1");
 	suite_tx(d, &tx, DB_COMMIT);
 	assert_int_equal(suite_int(d,
-			     "SELECT count(*) FROM item "
-			     "WHERE name = 'b'"),
+	    "SELECT count(*) FROM item "
+	    "WHERE name = 'b'"),
 	    1);
 	suite_tx(d, &tx, DB_BEGIN);
 	suite_tx_do(d, &tx, "DELETE FROM item");
@@ -336,8 +333,7 @@ test_transactions(void **state)
 }
 
 /* What is given up leaves nothing behind, and the next isn't held up. */
-static void
-test_abandoned(void **state)
+	static void test_abandoned(void **state)
 {
 	struct suite_db *d = open_with_table(state);
 	struct suite_query *sq;
@@ -369,8 +365,7 @@ test_abandoned(void **state)
 	suite_db_close(d);
 }
 
-static void
-test_read_only_transaction(void **state)
+	static void test_read_only_transaction(void **state)
 {
 	struct suite_db *d = open_with_table(state);
 	struct lane_tx tx = {.db = d->db};
@@ -397,8 +392,7 @@ test_read_only_transaction(void **state)
 }
 
 /* A read that is asked for after a write was answered sees it. */
-static void
-test_read_after_write(void **state)
+	static void test_read_after_write(void **state)
 {
 	struct suite_db *d = open_with_table(state);
 

@@ -74,7 +74,7 @@ test_refused(void **state)
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
 		unit_check(base64_decode(
-			       str_of(cases[i].text), cases[i].kind, out) == -1,
+		    str_of(cases[i].text), cases[i].kind, out) == -1,
 		    cases[i].name);
 	assert_int_equal(
 	    base64_decode(str_from("Zm\0v", 4), BASE64_URL, out), -1);

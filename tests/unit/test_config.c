@@ -188,7 +188,11 @@ every_default_is_good(void **state)
 	}
 	for (size_t i = 0; i < MIDDLEWARE_KIND_COUNT; i++) {
 		snprintf(text, sizeof(text), "{" MODULE "\"middleware\": "
-		    "[{\"use\": \"%s\"}]}", config_middleware_name(i));
+		    "[{\"use\": \"%s\"%s}]}", config_middleware_name(i),
+		    i == MIDDLEWARE_JWT ? ", \"algorithms\": [\"HS256\"], "
+		    "\"key\": \"k.pem\"" :
+		    i == MIDDLEWARE_BASIC_AUTH ? ", \"file\": \"users\"" :
+		    i == MIDDLEWARE_RATE_LIMIT ? ", \"requests\": 1" : "");
 		check_round_trip(str_of(text));
 	}
 }

@@ -128,7 +128,8 @@ static const struct config_text wrong_modules[] = {
 	    "[{\"use\": \"api.\"}]}"),
 	"x.json:1:73: middleware[0].use: must be \"request_id\", "
 	"\"access_log\", \"security_headers\", \"cors\", \"timeout\", "
-	"\"headers\", \"response_time\", \"ip_filter\", \"compress\" or "
+	"\"headers\", \"response_time\", \"ip_filter\", \"compress\", "
+	"\"jwt\", \"basic_auth\", \"rate_limit\" or "
 	"\"MODULE.NAME\"\n"},
 };
 

@@ -4,12 +4,13 @@
 
 #define HANDLERS                                                               \
 	"\"respond\", \"redirect\", \"static\", \"echo\", "                    \
-	"\"health\", \"ready\", \"metrics\", \"stats\" or "                    \
-	"\"MODULE.NAME\""
+	"\"health\", \"ready\", \"metrics\", \"stats\", "                       \
+	"\"openapi\" or \"MODULE.NAME\""
 #define MIDDLEWARE                                                             \
 	"\"request_id\", \"access_log\", \"security_headers\", "               \
 	"\"cors\", \"timeout\", \"headers\", \"response_time\", "              \
-	"\"ip_filter\", \"compress\" or \"MODULE.NAME\""
+	"\"ip_filter\", \"compress\", \"jwt\", \"basic_auth\", "             \
+	"\"rate_limit\" or \"MODULE.NAME\""
 #define ADDRESS "must be an address like \"127.0.0.1:8080\": "
 
 static const struct config_text kinds[] = {
@@ -200,10 +201,6 @@ static const struct config_text later[] = {
 	{"a handler of later builds", TEXT("{\"routes\": [{\"path\": \"/\", "
 	    "\"handler\": \"proxy\"}]}"),
 	    "x.json:1:38: routes[0].handler: \"proxy\" is not part of this "
-	    "build\n"},
-	{"a middleware of later builds", TEXT("{\"middleware\": [{\"use\": "
-	    "\"jwt\"}]}"),
-	    "x.json:1:25: middleware[0].use: \"jwt\" is not part of this "
 	    "build\n"},
 };
 

@@ -100,8 +100,8 @@ test_batch(void **state)
 			check_state(q[i], batch[i].status, batch[i].sqlstate);
 		/* In the first round each was new, and alone. */
 		assert_int_equal(suite_int(d,
-				     "SELECT sum(id * 10 + n) "
-				     "FROM t"),
+		    "SELECT sum(id * 10 + n) "
+		    "FROM t"),
 		    105);
 		assert_int_equal(suite_int(d, "SELECT count(*) FROM late"), 0);
 	}

@@ -232,6 +232,8 @@ static const struct request_case cases[] = {
 	    "name=a&age=x", 422, "age", NULL},
 	{"a form's wrong JSON", "POST /users", FORM_TYPE,
 	    "name=a&tags=%5B", 422, "tags", "must be a JSON value"},
+	{"a form's JSON with more behind it", "POST /users", FORM_TYPE,
+	    "name=a&tags=%5B1%5Dx", 422, "tags", NULL},
 	{"a form's field twice", "POST /users", FORM_TYPE,
 	    "name=a&name=b", 422, "name", "is there twice"},
 	{"bytes that are no text", "POST /users", FORM_TYPE,

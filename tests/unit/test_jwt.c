@@ -436,7 +436,7 @@ test_claim_values(void **state)
 	assert_int_equal(jwt_parse(&a, str_of(text), &t, &why), 0);
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
 		unit_check(jwt_claim_has(&t, str_of(cases[i].claim),
-			       str_of(cases[i].value)) == cases[i].is_there,
+		    str_of(cases[i].value)) == cases[i].is_there,
 		    cases[i].value);
 	arena_done(&a);
 	free(text);
@@ -548,8 +548,8 @@ test_key_choice(void **state)
 	snprintf(jwks, sizeof(jwks),
 	    "{\"keys\":[" OCT_JWK(
 		"\"kid\":\"other\",") ",{\"kty\":\"oct\",\"kid\":\"good\","
-				      "\"k\":\"%s\"}," EC_JWK(
-					  "\"kid\":\"good\",") "]}",
+		    "\"k\":\"%s\"}," EC_JWK(
+		    "\"kid\":\"good\",") "]}",
 	    k);
 	keys = keys_of(ALL_ALGS, jwks);
 	assert_non_null(keys);
@@ -712,9 +712,9 @@ test_pem_refused(void **state)
 	keys = jwt_keys_new(ALL_ALGS);
 	assert_int_equal(jwt_keys_add_pem(keys, STR(""), &err), -1);
 	assert_int_equal(jwt_keys_add_pem(keys,
-			     STR("-----BEGIN PUBLIC KEY-----\nAAAA\n"
-				 "-----END PUBLIC KEY-----\n"),
-			     &err),
+	    STR("-----BEGIN PUBLIC KEY-----\nAAAA\n"
+	    "-----END PUBLIC KEY-----\n"),
+	    &err),
 	    -1);
 	jwt_keys_free(keys);
 }

@@ -169,7 +169,7 @@ start(struct lane_ctx *c)
 {
 	return lane_sql(c,
 	    .sql = "CREATE TABLE IF NOT EXISTS t "
-		   "(a TEXT UNIQUE NOT NULL)",
+	    "(a TEXT UNIQUE NOT NULL)",
 	    .done = start_filled);
 }
 
@@ -187,9 +187,9 @@ open_database(const char *url, const char *more)
 	struct lane_test *t;
 
 	snprintf(config, sizeof(config),
-	    "{\"modules\": [{\"name\": "
-	    "\"tested\", \"file\": \"none.so\"}], \"routes\": [{\"path\": \"/ready\", \"handler\": "
-	    "\"ready\"}], \"databases\": {\"main\": {\"url\": \"%s\"%s}}}",
+	    "{\"modules\": [{\"name\": \"tested\", \"file\": \"none.so\"}],"
+	    "\"routes\": [{\"path\": \"/ready\", \"handler\": \"ready\"}],"
+	    "\"databases\": {\"main\": {\"url\": \"%s\"%s}}}",
 	    url, more);
 	t = lane_test_new(&module, config);
 	assert_non_null(t);

@@ -43,7 +43,7 @@ int lane_response_status(struct lane_ctx *c);
  * can't have, and one that no browser keeps: SameSite=None or Partitioned
  * without Secure, "__Host-" and "__Secure-" without what they promise.
  *
- *	lane_set_cookie(c, &(struct lane_cookie){.name = "sid", .value = id,
+ *	lane_set_cookie(c, &(struct lane_cookie){.name = "sid", .value = token,
  *	    .path = "/", .max_age_s = 3600, .http_only = true,
  *	    .secure = true, .same_site = LANE_SAME_SITE_LAX});
  */
