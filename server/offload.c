@@ -237,18 +237,19 @@ thread_main(void *arg)
 	return NULL;
 }
 
-/* Wakes the thread that has slept least; false when all are busy. */
-static bool
-offload_wake_one(struct offload *o)
+/* The thread that has slept least, to be woken by a signal; NULL: all are
+ * busy.  The signal is better given without the lock, for which the thread
+ * would only wait. */
+static struct offload_thread *
+offload_rouse(struct offload *o)
 {
 	struct offload_thread *t = o->idle;
 
 	if (t == NULL)
-		return false;
+		return NULL;
 	o->idle = t->next_idle;
 	t->is_woken = true;
-	pthread_cond_signal(&t->wake);
-	return true;
+	return t;
 }
 
 /* Signals are the loop's, but for those that a thread's own mistake raises,
@@ -320,7 +321,8 @@ int
 offload_submit(
     struct offload *o, struct offload_line *line, struct offload_job *job)
 {
-	bool needs_thread = false;
+	struct offload_thread *t = NULL;
+	bool is_startable;
 
 	assert(job->state == JOB_NONE);
 	pthread_mutex_lock(&o->lock);
@@ -331,12 +333,16 @@ offload_submit(
 		return -EAGAIN;
 	}
 	line_add(o, line, job);
-	if (line->running_max == 0 ||
-	    line->running + line->waiting <= line->running_max)
-		needs_thread = !offload_wake_one(o);
+	is_startable = line->running_max == 0 ||
+	    line->running + line->waiting <= line->running_max;
+	if (is_startable)
+		t = offload_rouse(o);
 	pthread_mutex_unlock(&o->lock);
+	if (t != NULL)
+		pthread_cond_signal(&t->wake);
 	/* With no thread at all, nobody else can have taken the job. */
-	if (needs_thread && offload_grow(o) == -1 && o->thread_count == 0) {
+	if (is_startable && t == NULL && offload_grow(o) == -1 &&
+	    o->thread_count == 0) {
 		offload_drop(o, job);
 		return -ENOMEM;
 	}
@@ -444,12 +450,13 @@ offload_new(struct event_base *base, unsigned threads, size_t queue_max,
 static void
 offload_join(struct offload *o)
 {
+	struct offload_thread *t;
 	unsigned i;
 
 	pthread_mutex_lock(&o->lock);
 	o->is_ending = true;
-	while (offload_wake_one(o))
-		;
+	while ((t = offload_rouse(o)) != NULL)
+		pthread_cond_signal(&t->wake);
 	pthread_mutex_unlock(&o->lock);
 	for (i = 0; i < o->thread_count; i++) {
 		pthread_join(o->threads[i].id, NULL);

@@ -91,11 +91,10 @@ static void
 test_rings_once_in_order_and_never_early(void **state)
 {
 	enum { N = 2000 };
-	struct item *item = calloc(N, sizeof(*item));
-	uint64_t *after = calloc(N, sizeof(*after));
+	static struct item item[N];
+	static uint64_t after[N];
 	struct fixture fx;
 
-	assert_true(item != NULL && after != NULL);
 	fixture_open(&fx);
 	for (unsigned i = 0; i < N; i++) {
 		after[i] = (unsigned)rand() % 60;
@@ -109,8 +108,6 @@ test_rings_once_in_order_and_never_early(void **state)
 		assert_false(alarm_is_set(&item[i].alarm));
 	}
 	fixture_close(&fx);
-	free(after);
-	free(item);
 }
 
 static void
