@@ -136,6 +136,12 @@ unsigned jwt_keys_algs(const struct jwt_keys *keys);
 int jwt_verify(const struct jwt_keys *keys, const struct jwt_token *token,
     const char **ret_why) __attribute__((warn_unused_result));
 
+/* SHA-256 of a token, by which a right signature is known again.  Returns 0 or
+ * -1. */
+#define JWT_DIGEST_BYTES 32
+int jwt_digest(struct str text, unsigned char out[JWT_DIGEST_BYTES])
+    __attribute__((warn_unused_result));
+
 /* Appends a token of that payload, signed by the first key that fits `alg`.
  * kid: of the header; .p NULL: none. */
 int jwt_sign(const struct jwt_keys *keys, enum jwt_alg alg, struct str kid,

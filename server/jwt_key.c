@@ -507,6 +507,13 @@ jwt_verify(const struct jwt_keys *keys, const struct jwt_token *token,
 	return -EINVAL;
 }
 
+int
+jwt_digest(struct str text, unsigned char out[JWT_DIGEST_BYTES])
+{
+	return EVP_Digest(text.p, text.len, out, NULL, EVP_sha256(), NULL) == 1
+	    ? 0 : -1;
+}
+
 struct str
 jwt_keys_find_kid(const struct jwt_keys *keys, const struct jwt_keys *signer)
 {

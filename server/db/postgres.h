@@ -193,6 +193,8 @@ void pg_conn_done(struct pg_conn *c);
 void pg_conn_connect(struct pg_conn *c);
 /* Has it done with libpq; the items stay. */
 void pg_conn_close(struct pg_conn *c);
+/* Takes what has come. */
+void pg_conn_read(struct pg_conn *c);
 /* Sends what is unsent, as far as PG_DEPTH goes. */
 void pg_conn_send(struct pg_conn *c);
 

@@ -96,7 +96,7 @@ pg_conn_on_notice(void *arg, const PGresult *res)
 static bool
 pg_conn_is_tcp(const struct pg_conn *c)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 
 	return getsockname(PQsocket(c->pq), (struct sockaddr *)&ss, &len) ==
@@ -296,20 +296,36 @@ pg_conn_is_stuck(const struct pg_conn *c)
 	    (status == PQTRANS_INTRANS || status == PQTRANS_INERROR);
 }
 
-static void
-pg_conn_on_readable(int fd, short what, void *arg)
+/* False: the connection is lost. */
+static bool
+pg_conn_receive(struct pg_conn *c)
 {
-	struct pg_conn *c = arg;
-	bool is_open;
+	bool is_open = PQconsumeInput(c->pq) == 1;
 
-	is_open = PQconsumeInput(c->pq) == 1;
 	/* What came before the end counts. */
-	is_open = pg_items_receive(c) && is_open;
+	return pg_items_receive(c) && is_open;
+}
+
+void
+pg_conn_read(struct pg_conn *c)
+{
+	bool is_open = pg_conn_receive(c);
+
+	/* Half of a TLS record may be left in OpenSSL, where no socket is
+	 * readable for it. */
+	if (is_open && c->sent_count > 0 && PQsslInUse(c->pq))
+		is_open = pg_conn_receive(c);
 	pg_conn_drop_notifies(c);
 	if (!is_open || PQstatus(c->pq) == CONNECTION_BAD)
 		pg_conn_fail(c, pg_lost);
 	else if (pg_conn_is_stuck(c))
 		pg_lost(c, "a transaction was left open");
+}
+
+static void
+pg_conn_on_readable(int fd, short what, void *arg)
+{
+	pg_conn_read(arg);
 }
 
 static void

@@ -251,16 +251,13 @@ pg_rollback(struct pg_conn *c)
 	c->tx = NULL;
 	if (c->is_ending)
 		return;
+	pg_tick_start(c->pg);
 	item = pg_item_new(c->pg, PG_ROLLBACK, NULL);
-	if (item == NULL) {
-		/* The server rolls back what it loses: the next result, or the
-		 * end of the transaction's statement, closes it. */
-		c->is_dying = true;
+	/* No memory: the next tick tries again. */
+	if (item == NULL)
 		return;
-	}
 	c->is_ending = true;
 	pg_item_put(item, PG_UNSENT, c);
-	pg_tick_start(c->pg);
 	wheel_set(&c->pg->wheel, &item->timer,
 	    pg_now() + (uint64_t)c->pg->db->config->timeout_ms);
 	pg_wake(c->pg);
@@ -360,12 +357,25 @@ pg_tick_control(struct pg *pg, uint64_t now)
 		pg_conn_close(c);
 }
 
+/* A transaction that nobody has, and that is not being ended. */
+static bool
+pg_is_forsaken(const struct pg_conn *c)
+{
+	return c->is_reserved && c->tx == NULL && !c->is_ending;
+}
+
 static void
 pg_tick_conn(struct pg_conn *c, uint64_t now)
 {
-	const struct pg_item *first = TAILQ_FIRST(&c->sent);
-	uint64_t sequence = first != NULL ? first->sequence : 0;
+	const struct pg_item *first;
+	uint64_t sequence;
 
+	if (pg_is_forsaken(c))
+		pg_rollback(c);
+	if (c->state == PG_READY && c->sent_count > 0 && PQsslInUse(c->pq))
+		pg_conn_read(c);
+	first = TAILQ_FIRST(&c->sent);
+	sequence = first != NULL ? first->sequence : 0;
 	if ((c->state == PG_RESOLVING || c->state == PG_CONNECTING) &&
 	    now >= c->connect_due_ms)
 		pg_connect_failed(c, "no connection in time");
@@ -385,21 +395,22 @@ void
 pg_on_tick(int fd, short what, void *arg)
 {
 	struct pg *pg = arg;
-	bool is_connecting = false;
+	bool is_busy = false;
 	uint64_t now = pg_now();
 	unsigned i;
 
 	wheel_advance(&pg->wheel, now, pg_item_on_timer, pg);
 	for (i = 0; i < pg->conn_count; i++) {
 		pg_tick_conn(&pg->conn[i], now);
-		is_connecting |= pg->conn[i].state == PG_RESOLVING ||
-		    pg->conn[i].state == PG_CONNECTING;
+		is_busy |= pg->conn[i].state == PG_RESOLVING ||
+		    pg->conn[i].state == PG_CONNECTING ||
+		    pg_is_forsaken(&pg->conn[i]);
 	}
 	pg_tick_conn(&pg->control, now);
 	pg_tick_control(pg, now);
 	if (pg->ready_count == 0 || !TAILQ_EMPTY(&pg->queue))
 		pg_grow(pg);
-	if (pg_is_idle(pg) && !is_connecting) {
+	if (pg_is_idle(pg) && !is_busy) {
 		event_del(pg->tick);
 		pg->is_ticking = false;
 	}

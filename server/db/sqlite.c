@@ -489,13 +489,18 @@ sqlite_take_fault(
 static void
 text_learn(struct sqlite_text *text, const struct sqlite_job *job)
 {
+	uint32_t took_us = job->took_us;
+
 	text->is_on_trial = false;
 	if (job->class == LITE_CLASS_UNKNOWN)
 		return;
-	if (job->needs_writer || text->class == LITE_CLASS_UNKNOWN)
-		text->cost_us = job->took_us;
+	/* Stopped before its time: there is no telling, so not a quick one. */
+	if (job->rows.status == 504)
+		text->cost_us = took_us > 2 * SLOW_US ? took_us : 2 * SLOW_US;
+	else if (job->needs_writer || text->class == LITE_CLASS_UNKNOWN)
+		text->cost_us = took_us;
 	else
-		text->cost_us = (3 * text->cost_us + job->took_us) / 4;
+		text->cost_us = (3 * text->cost_us + took_us) / 4;
 	text->class = job->class;
 }
 

@@ -20,6 +20,7 @@
 #include "server/handler.h"
 #include "server/internal.h"
 #include "server/middleware.h"
+#include "server/stream.h"
 
 static int
 module_handler_setup(const struct config_route *cfg, struct server *srv,
@@ -102,7 +103,11 @@ module_handler_on_body(struct request *r, const void *state, struct str piece,
 	ctx_leave(c, since);
 	if (taken > piece.len)
 		taken = piece.len;
-	if (!c->has_finished && is_last && module_is_stuck(c)) {
+	/* Whether anything will go on with an open stream is its business. */
+	if (!c->has_finished && is_last && stream_is_open(c)) {
+		op_finish(&c->body_op);
+		response_wake(r);
+	} else if (!c->has_finished && is_last && module_is_stuck(c)) {
 		c->has_finished = true;
 		c->finish_result = LANE_NEXT;
 	}

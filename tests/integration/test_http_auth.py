@@ -244,6 +244,26 @@ def test_a_changed_key_set_is_taken(corelane):
     new = make_token(srv, "--route", "/b")
     wait_until(lambda: srv.get("/a", bearer(new)).status == 200, "the new key")
     assert srv.get("/a", bearer(old)).status == 200
+    # A right signature is remembered, but not beyond its key.
+    srv.write("keys.json", json.dumps({"keys": [jwk_of(keys["b"], "b")]}))
+    wait_until(lambda: srv.get("/a", bearer(old)).status == 401, "the old key")
+    assert srv.get("/a", bearer(new)).status == 200
+
+
+def test_a_remembered_token_expires(corelane):
+    key = new_key()
+    srv = corelane({"workers": 1, "routes": [say("/", {
+        "use": "jwt", "algorithms": ["ES256"], "leeway": "0s",
+        "key": "public.pem", "signing_key": "key.pem"})]}, files={
+            "key.pem": key, "public.pem": openssl("pkey", "-pubout",
+                                                  data=key)})
+    made = make_token(srv, "--expires", "2s")
+    other = made[:-8] + ("A" if made[-8] != "A" else "B") + made[-7:]
+    for _ in range(3):
+        srv.get("/", bearer(made))
+        assert srv.get("/", bearer(other)).status == 401
+    wait_until(lambda: "has expired" in srv.get("/", bearer(made)).get(
+        "WWW-Authenticate", ""), "its end")
 
 
 @pytest.mark.parametrize("keys, words", [

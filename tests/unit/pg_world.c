@@ -8,8 +8,10 @@
  */
 #include "tests/unit/pg_world.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "common/clock.h"
 
@@ -240,4 +242,21 @@ world_end(void **state)
 	event_base_free(w->base);
 	free(w);
 	return 0;
+}
+
+int
+listener_new(int flags, char *url, size_t url_size)
+{
+	struct sockaddr_in sin = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	snprintf(url, url_size,
+	    "postgresql://lane@127.0.0.1:%u/x?sslmode=disable",
+	    ntohs(sin.sin_port));
+	return fd;
 }

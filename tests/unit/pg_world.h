@@ -69,4 +69,7 @@ void ask_start_tx(struct world *w, struct ask *a, struct lane_tx *tx,
 void run_tx(struct world *w, struct lane_tx *tx, enum db_query_kind kind,
     const char *sql);
 
+/* A socket that listens on a port of the kernel's choice, and a URL for it. */
+int listener_new(int flags, char *url, size_t url_size);
+
 #endif

@@ -4,12 +4,12 @@
 
 #define HANDLERS                                                               \
 	"\"respond\", \"redirect\", \"static\", \"echo\", "                    \
-	"\"health\", \"ready\", \"metrics\", \"stats\", "                       \
+	"\"health\", \"ready\", \"metrics\", \"stats\", "                      \
 	"\"openapi\" or \"MODULE.NAME\""
 #define MIDDLEWARE                                                             \
 	"\"request_id\", \"access_log\", \"security_headers\", "               \
 	"\"cors\", \"timeout\", \"headers\", \"response_time\", "              \
-	"\"ip_filter\", \"compress\", \"jwt\", \"basic_auth\", "             \
+	"\"ip_filter\", \"compress\", \"jwt\", \"basic_auth\", "               \
 	"\"rate_limit\" or \"MODULE.NAME\""
 #define ADDRESS "must be an address like \"127.0.0.1:8080\": "
 

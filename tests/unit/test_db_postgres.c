@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <libpq-fe.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -418,6 +419,10 @@ a_transaction_that_is_abandoned_is_rolled_back(void **state)
 	world_close(w);
 }
 
+#define SLEEPING                                                               \
+	"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND"     \
+	" query LIKE 'SELECT pg_sleep%'"
+
 static void
 a_connection_that_is_killed_is_made_again(void **state)
 {
@@ -430,7 +435,8 @@ a_connection_that_is_killed_is_made_again(void **state)
 	run(w, "SELECT 1");
 	ask_start(w, &a, "SELECT pg_sleep(100)");
 	ask_start(w, &behind, "SELECT 2");
-	run(&other, "SELECT 1");
+	while (run(&other, SLEEPING) == 0)
+		;
 	run(&other,
 	    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
 	    " WHERE query LIKE 'SELECT pg_sleep%'");
@@ -492,23 +498,188 @@ a_server_may_come_late_and_go(void **state)
 	world_close(w);
 }
 
+/* A server's process that hangs, with the rest of it well. */
+static void
+a_statement_that_can_not_be_cancelled(void **state)
+{
+	struct world *w = *state;
+	struct ask hung, behind;
+	pid_t pid;
+
+	world_open(w, w->server->url, 1);
+	pid = (pid_t)run(w, "SELECT pg_backend_pid()");
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	ask_init(w, &hung, "SELECT 1", 100);
+	assert_int_equal(ask_submit(&hung), 0);
+	ask_start(w, &behind, "SELECT 2");
+	ask_wait(w, &hung);
+	check_failed(&hung, 504, "57014");
+	ask_wait(w, &behind);
+	assert_false(behind.q.rows.is_retryable);
+	check_failed(&behind, 503, "08006");
+	assert_int_equal(run(w, "SELECT 3"), 3);
+	kill(pid, SIGCONT);
+	world_close(w);
+}
+
+static void
+copy_costs_its_connection(void **state)
+{
+	struct world *w = *state;
+	struct ask a;
+
+	world_open(w, w->server->url, 1);
+	run(w, "CREATE TABLE t (a int)");
+	ask_start(w, &a, "COPY t FROM STDIN");
+	ask_wait(w, &a);
+	check_failed(&a, 500, "0A000");
+	ask_start(w, &a, "COPY t TO STDOUT");
+	ask_wait(w, &a);
+	check_failed(&a, 500, "0A000");
+	assert_int_equal(run(w, "SELECT count(*) FROM t"), 0);
+	run(w, "DROP TABLE t");
+	world_close(w);
+}
+
+/* Both sides send more than sockets hold. */
+static void
+large_values_go_both_ways(void **state)
+{
+	const size_t bytes = 1024 * 1024;
+	struct world *w = *state;
+	char *large = malloc(bytes + 1);
+	struct ask a[40];
+	size_t i;
+
+	assert_non_null(large);
+	memset(large, 'x', bytes);
+	large[bytes] = '\0';
+	world_open(w, w->server->tcp_url, 1);
+	for (i = 0; i < UNIT_COUNT(a); i++) {
+		ask_init(w, &a[i], "SELECT $1::text, $2::bytea", LONG_MS);
+		ask_param(&a[i], text_value(large));
+		ask_param(&a[i],
+		    (struct lane_value){LANE_BLOB, .u.s = {large, bytes / 4}});
+		assert_int_equal(ask_submit(&a[i]), 0);
+	}
+	for (i = 0; i < UNIT_COUNT(a); i++) {
+		ask_wait(w, &a[i]);
+		assert_int_equal(a[i].q.rows.status, 0);
+		assert_int_equal(a[i].q.rows.cell[0].u.s.len, bytes);
+		assert_int_equal(a[i].q.rows.cell[1].u.s.len, bytes / 4);
+		assert_memory_equal(
+		    a[i].q.rows.cell[1].u.s.p, large, bytes / 4);
+		ask_end(&a[i]);
+	}
+	ask_start(w, &a[0], "SELECT repeat('x', 70000000)");
+	ask_wait(w, &a[0]);
+	check_failed(&a[0], 500, "54000");
+	world_close(w);
+	free(large);
+}
+
+/* bytea_output is the role's to choose. */
+static void
+bytea_comes_in_either_form(void **state)
+{
+	struct world *w = *state;
+	struct ask a;
+
+	world_open(w, w->server->url, 1);
+	run(w, "SET bytea_output = 'escape'");
+	ask_start(w, &a, "SELECT '\\x00410a5cff'::bytea");
+	ask_wait(w, &a);
+	assert_int_equal(a.q.rows.status, 0);
+	assert_int_equal(a.q.rows.cell[0].u.s.len, 5);
+	assert_memory_equal(a.q.rows.cell[0].u.s.p, "\0A\n\\\xff", 5);
+	ask_end(&a);
+	world_close(w);
+}
+
+/* Enough of a server to be sent to. */
+struct fake {
+	struct world *world;
+	int listener, fd;
+};
+
+static bool
+fake_is_connected(void *arg)
+{
+	/* AuthenticationOk, ReadyForQuery. */
+	static const char hello[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+	struct fake *f = arg;
+	char text[1024];
+
+	if (f->fd == -1)
+		f->fd = accept4(
+		    f->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (f->fd != -1 && !world_is_ready(f->world) &&
+	    recv(f->fd, text, sizeof(text), 0) > 0)
+		send(f->fd, hello, sizeof(hello) - 1, 0);
+	return world_is_ready(f->world);
+}
+
+static uint32_t
+fake_segments(const struct fake *f)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	assert_int_equal(
+	    getsockopt(f->fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	return info.tcpi_data_segs_in;
+}
+
+/* Twenty statements, and the session's settings, each with its Sync. */
+static bool
+fake_has_all(void *arg)
+{
+	static const char sync[] = "S\0\0\0\4";
+	const struct fake *f = arg;
+	char text[16384];
+	ssize_t i, len = recv(f->fd, text, sizeof(text), MSG_PEEK);
+	int count = 0;
+
+	for (i = 0; i + 5 <= len; i++)
+		count += memcmp(text + i, sync, 5) == 0;
+	return count == 21;
+}
+
+static void
+what_one_turn_asks_leaves_together(void **state)
+{
+	struct world *w = *state;
+	struct fake f = {.world = w, .fd = -1};
+	struct ask a[20];
+	char url[96];
+	uint32_t before;
+	size_t i;
+
+	f.listener = listener_new(SOCK_NONBLOCK, url, sizeof(url));
+	world_open(w, url, 1);
+	world_wait(w, fake_is_connected, &f);
+	event_base_loop(w->base, EVLOOP_NONBLOCK);
+	before = fake_segments(&f);
+	for (i = 0; i < UNIT_COUNT(a); i++)
+		ask_start(w, &a[i], "SELECT 1");
+	world_wait(w, fake_has_all, &f);
+	assert_in_range(fake_segments(&f) - before, 1, 2);
+	for (i = 0; i < UNIT_COUNT(a); i++)
+		w->db->driver->cancel(w->db, &a[i].q);
+	world_close(w);
+	close(f.fd);
+	close(f.listener);
+}
+
 /* A server that takes connections and says nothing. */
 static void
 silence_is_out(void **state)
 {
 	struct world *w = *state;
-	struct sockaddr_in sin = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct ask late, a;
-	char url[64];
+	char url[96];
+	int fd = listener_new(0, url, sizeof(url));
 
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
-	assert_int_equal(listen(fd, 8), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	snprintf(url, sizeof(url), "postgresql://lane@127.0.0.1:%u/x",
-	    ntohs(sin.sin_port));
 	world_open(w, url, 2);
 	w->config.connect_ms = 400;
 	ask_init(w, &late, "SELECT 1", 100);
@@ -593,6 +764,11 @@ main(void)
 	    cmocka_unit_test(a_transaction_that_is_abandoned_is_rolled_back),
 	    cmocka_unit_test(a_connection_that_is_killed_is_made_again),
 	    cmocka_unit_test(a_server_may_come_late_and_go),
+	    cmocka_unit_test(a_statement_that_can_not_be_cancelled),
+	    cmocka_unit_test(copy_costs_its_connection),
+	    cmocka_unit_test(large_values_go_both_ways),
+	    cmocka_unit_test(bytea_comes_in_either_form),
+	    cmocka_unit_test(what_one_turn_asks_leaves_together),
 	    cmocka_unit_test(silence_is_out),
 	    cmocka_unit_test(names_are_looked_up),
 	    cmocka_unit_test(a_bad_url_is_told),

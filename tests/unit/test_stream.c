@@ -319,7 +319,55 @@ run_hint(struct lane_ctx *c)
 	return job_wait(c, job_new(c, 0), step_hinted);
 }
 
+/* Content goes back while it arrives, a thousand bytes at a time. */
+static int
+echo_drain(struct lane_ctx *c, void *state)
+{
+	lane_body_more(c);
+	return LANE_ASYNC;
+}
+
+static int
+run_echo(struct lane_ctx *c)
+{
+	int rc = lane_stream(c, &(struct lane_stream_args){.status = 200,
+	    .on_drain = echo_drain, .queue_bytes = 1000});
+
+	return rc == LANE_ASYNC ? lane_body_wait(c) : rc;
+}
+
+static size_t
+echo_body(struct lane_ctx *c, struct lane_str piece, bool is_last)
+{
+	if (is_last) {
+		lane_finish(c, lane_stream_end(c));
+		return 0;
+	}
+	if (piece.len > 1000)
+		piece.len = 1000;
+	return lane_write(c, piece) == LANE_DROPPED ? 0 : piece.len;
+}
+
+static size_t
+forget_body(struct lane_ctx *c, struct lane_str piece, bool is_last)
+{
+	lane_write(c, piece);
+	return piece.len;
+}
+
+static int
+run_forget(struct lane_ctx *c)
+{
+	int rc = begin(c, NULL, NULL);
+
+	return rc == LANE_ASYNC ? lane_body_wait(c) : rc;
+}
+
 static const struct lane_route routes[] = {
+    {.name = "forget", .path = "/forget", .run = run_forget,
+	.on_body = forget_body, .body = LANE_BODY_STREAM},
+    {.name = "echo", .path = "/echo", .run = run_echo, .on_body = echo_body,
+	.body = LANE_BODY_STREAM},
     {.name = "whole", .path = "/whole", .run = run_whole},
     {.name = "timer", .path = "/timer", .run = run_timer},
     {.name = "long", .path = "/long", .run = run_long},
@@ -369,6 +417,9 @@ streams_are_chunked(void **state)
 	    {"a second answer on the way", GET11("/cut_twice"), 200,
 		"6\r\nbegun \r\n"},
 	    {"nothing under way", GET11("/stuck"), 200, "6\r\nbegun \r\n"},
+	    {"content that ends and nobody else", "POST /forget HTTP/1.1\r\n"
+		"Host: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+		"begun", 200, "5\r\nbegun\r\n"},
 	    {"on_drain() fails", GET11("/drain_fails"), 200,
 		"6\r\nbegun \r\n"},
 	};
@@ -420,6 +471,29 @@ a_stream_is_drawn_by_its_client(void **state)
 	wire_close(&w);
 	loopback_wait_empty(lo);
 	assert_int_equal(ended, 1);
+	loopback_check_quiet(lo);
+	loopback_close(lo);
+}
+
+static void
+content_streams_through(void **state)
+{
+	struct loopback *lo = loopback_open_with("{" MODULE "}", given);
+	struct str head = STR("POST /echo HTTP/1.0\r\n"
+	    "Content-Length: 300000\r\n\r\n");
+	char *request = malloc(head.len + 300000);
+	struct reply reply;
+
+	assert_non_null(request);
+	memcpy(request, head.p, head.len);
+	for (size_t i = 0; i < 300000; i++)
+		request[head.len + i] = (char)('a' + i % 23);
+	loopback_send(lo, str_from(request, head.len + 300000), &reply);
+	assert_true(str_has_suffix(buf_str(&reply.text),
+	    str_from(request + head.len, 300000)));
+	assert_true(str_has_prefix(buf_str(&reply.text), STR("HTTP/1.1 200 ")));
+	reply_done(&reply);
+	free(request);
 	loopback_check_quiet(lo);
 	loopback_close(lo);
 }
@@ -520,6 +594,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(streams_are_chunked),
 		cmocka_unit_test(a_stream_is_drawn_by_its_client),
+		cmocka_unit_test(content_streams_through),
 		cmocka_unit_test(a_stream_outlasts_the_deadline),
 		cmocka_unit_test(who_leaves_ends_it),
 		cmocka_unit_test(trailers_go_to_who_takes_them),

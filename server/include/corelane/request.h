@@ -57,7 +57,8 @@ int lane_param_int(
     struct lane_ctx *c, const char *name, int64_t *ret_value) LANE_CHECKED;
 
 /* The query, percent-decoded, "+" as a space.  The first one of that name; all
- * of that name by n = 0, 1, ...; everything by index. */
+ * of that name by n = 0, 1, ...; everything by index.  What has a bad escape,
+ * or one for NUL, is as it was sent. */
 struct lane_str lane_query(struct lane_ctx *c, const char *name);
 struct lane_str lane_query_nth(
     struct lane_ctx *c, const char *name, unsigned n);
