@@ -73,7 +73,7 @@ module_handler_run(struct request *r, const void *state)
 	rc = ctx_result(c, route->def->run(c), true);
 	ctx_leave(c, since);
 	/* It has answered beside what it began. */
-	if (rc != LANE_ASYNC)
+	if (rc != LANE_ASYNC && !stream_is_open(c))
 		ctx_cancel(c);
 	return rc;
 }
