@@ -373,8 +373,9 @@ lane_fetch(struct lane_ctx *c, const struct lane_fetch_args *args)
 	if (rc < 0) {
 		if (f != NULL)
 			fetch_cleanup(f);
-		return rc == -EAGAIN ? ctx_busy(c, "too many sub-requests") :
-				       rc;
+		if (rc == -EAGAIN)
+			rc = ctx_busy(c, "too many sub-requests");
+		return rc;
 	}
 	c->srv->stats->fetches++;
 	op_start(c, &f->op, fetch_on_cancel);
@@ -389,6 +390,5 @@ lane_fetched_header(const struct lane_fetched *answer, const char *name)
 
 	while (field != NULL && !str_eq_nocase(field->name, str_of(name)))
 		field = field->next;
-	return field != NULL ? lane_of(field->value) :
-			       (struct lane_str){NULL, 0};
+	return lane_of(field != NULL ? field->value : str_from(NULL, 0));
 }

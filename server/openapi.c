@@ -31,7 +31,9 @@ struct operation {
 	const struct module_route *module;	/* NULL: the server's own */
 	const struct args_spec *args;		/* NULL: nothing declared */
 	struct pattern pattern;
-	bool has_jwt, has_basic, has_rate;
+	unsigned jwt_methods;	/* that need a token, or take one */
+	bool is_jwt_optional, has_basic;
+	int rate_status;			/* 0: no limit */
 	bool has_params, has_content;
 };
 
@@ -271,7 +273,7 @@ good_status(const struct config_route *cfg)
 }
 
 static void
-print_responses(struct openapi *o, const struct operation *op)
+print_responses(struct openapi *o, const struct operation *op, enum method m)
 {
 	int invalid = op->module != NULL ? op->module->def->invalid_status : 0;
 
@@ -279,7 +281,7 @@ print_responses(struct openapi *o, const struct operation *op)
 	print_response(o, good_status(op->route->config));
 	if (op->args != NULL)
 		print_response(o, 400);
-	if (op->has_jwt || op->has_basic)
+	if (op->has_basic || op->jwt_methods & METHOD_BIT(m))
 		print_response(o, 401);
 	if (op->route->config->handler == HANDLER_STATIC)
 		print_response(o, 404);
@@ -289,8 +291,8 @@ print_responses(struct openapi *o, const struct operation *op)
 		if (invalid != 400)
 			print_response(o, invalid != 0 ? invalid : 422);
 	}
-	if (op->has_rate)
-		print_response(o, 429);
+	if (op->rate_status != 0)
+		print_response(o, op->rate_status);
 	openapi_open(o, "default", '{');
 	openapi_json(o, "$ref", "\"#/components/responses/Error\"");
 	openapi_close(o, '}');
@@ -303,14 +305,20 @@ print_responses(struct openapi *o, const struct operation *op)
 static void
 operation_add(struct operation *op, const struct config_middlewares *list)
 {
-	const char *name;
+	const struct config_middleware *m;
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
-		name = config_middleware_name(list->item[i].kind);
-		op->has_jwt |= strcmp(name, "jwt") == 0;
-		op->has_basic |= strcmp(name, "basic_auth") == 0;
-		op->has_rate |= strcmp(name, "rate_limit") == 0;
+		m = &list->item[i];
+		if (m->kind == MIDDLEWARE_JWT) {
+			op->jwt_methods |= m->jwt.methods != 0 ?
+			    m->jwt.methods : METHOD_ALL;
+			op->is_jwt_optional = !m->jwt.required;
+		} else if (m->kind == MIDDLEWARE_BASIC_AUTH) {
+			op->has_basic = true;
+		} else if (m->kind == MIDDLEWARE_RATE_LIMIT) {
+			op->rate_status = m->rate_limit.status;
+		}
 	}
 }
 
@@ -335,19 +343,23 @@ operation_init(struct operation *op, const struct server *srv,
 	op->has_content = op->args != NULL && op->args->has_body;
 }
 
-/* All that is listed must be there. */
+/* All of one object must be there, or of another; an empty one: nothing. */
 static void
-print_security(struct openapi *o, const struct operation *op)
+print_security(struct openapi *o, const struct operation *op, enum method m)
 {
-	if (!op->has_jwt && !op->has_basic)
+	bool has_jwt = op->jwt_methods & METHOD_BIT(m);
+
+	if (!has_jwt && !op->has_basic)
 		return;
 	openapi_open(o, "security", '[');
 	openapi_open(o, NULL, '{');
-	if (op->has_jwt)
+	if (has_jwt)
 		openapi_json(o, "jwt", "[]");
 	if (op->has_basic)
 		openapi_json(o, "basic_auth", "[]");
 	openapi_close(o, '}');
+	if (has_jwt && op->is_jwt_optional && !op->has_basic)
+		openapi_json(o, NULL, "{}");
 	openapi_close(o, ']');
 }
 
@@ -388,8 +400,8 @@ print_operation(struct openapi *o, const struct operation *op, enum method m)
 	print_parameters(o, op);
 	if (may_have_content)
 		print_content(o, op);
-	print_responses(o, op);
-	print_security(o, op);
+	print_responses(o, op, m);
+	print_security(o, op, m);
 	openapi_close(o, '}');
 }
 

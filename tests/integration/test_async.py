@@ -282,8 +282,14 @@ def test_a_fetch_ends_with_its_client(srv, upstream):
 
 @pytest.mark.parametrize("kind", ["offload", "hold"])
 def test_what_runs_elsewhere_ends_there(srv, kind):
-    for _ in range(3):
-        leave(srv, f"/{kind}?ms=200")
+    for i in range(3):
+        leave(srv, f"/{kind}?gated=1",
+              lambda wanted=i + 1: counts(srv)["working"] == wanted)
+    wait_until(lambda: srv.stats()["total"]["requests_aborted"] == 3,
+               "the server to notice")
+    # What a thread of the pool works on keeps its context's memory.
+    assert counts(srv)["ended"] == (0 if kind == "offload" else 3)
+    srv.get("/release?n=3")
     wait_until(lambda: counts(srv)["worked"] == 3, "the work to end")
     wait_until(lambda: counts(srv)["ended"] == 3, "the contexts to end")
     assert counts(srv)["done"] == 0
@@ -317,8 +323,9 @@ def test_a_deadline_ends_what_waits(corelane, upstream):
     srv = corelane(config(timeouts={"request": "200ms", "drain": "2s"}),
                    workers=1)
     for path in (target("/fetch", url=upstream.url("stuck")),
-                 "/after?ms=600000", "/hold?ms=300", "/offload?ms=300"):
+                 "/after?ms=600000", "/hold?gated=1", "/offload?gated=1"):
         assert srv.get(path).status == 503, path
+    srv.get("/release?n=2")
     wait_until(lambda: counts(srv)["ended"] == 4, "the contexts to end")
     assert counts(srv)["done"] == 0
 

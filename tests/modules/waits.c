@@ -9,11 +9,34 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Of one worker; /counts tells them. */
-static unsigned started, done, ended, worked;
+/* Of one worker; /counts tells them.  The last two are other threads'. */
+static unsigned started, done, ended, working, worked;
+
+/* What work is held by until /release, where its query says "gated". */
+static sem_t gate;
+
+static int
+init(struct lane_init *in)
+{
+	return sem_init(&gate, 0, 0);
+}
+
+static unsigned
+load(const unsigned *count)
+{
+	return __atomic_load_n(count, __ATOMIC_RELAXED);
+}
+
+static void
+add(unsigned *count)
+{
+	__atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+}
 
 static void
 count_end(void *ptr)
@@ -50,8 +73,9 @@ counts(struct lane_ctx *c)
 {
 	return lane_printf(c, 200, "application/json",
 	    "{\"started\": %u, "
-	    "\"done\": %u, \"ended\": %u, \"worked\": %u}",
-	    started, done, ended, __atomic_load_n(&worked, __ATOMIC_RELAXED));
+	    "\"done\": %u, \"ended\": %u, \"working\": %u, "
+	    "\"worked\": %u}",
+	    started, done, ended, load(&working), load(&worked));
 }
 
 static int
@@ -61,30 +85,54 @@ tell_done(struct lane_ctx *c, void *state)
 	return lane_send(c, 200, "text/plain", LANE_STR("done"));
 }
 
-static void
-sleep_ms(int64_t ms)
+static int
+release(struct lane_ctx *c)
 {
-	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+	for (int64_t n = number(c, "n"); n > 0; n--)
+		sem_post(&gate);
+	return 204;
+}
 
+struct task {
+	int64_t ms;
+	bool is_gated;
+	lane_handle handle;
+};
+
+static void
+task_read(struct lane_ctx *c, struct task *t)
+{
+	t->ms = number(c, "ms");
+	t->is_gated = number(c, "gated") != 0;
+}
+
+static void
+task_run(const struct task *t)
+{
+	struct timespec ts = {t->ms / 1000, t->ms % 1000 * 1000000};
+
+	add(&working);
+	if (t->is_gated)
+		sem_wait(&gate);
 	nanosleep(&ts, NULL);
 }
 
 static void
 work(void *state)
 {
-	sleep_ms(*(int64_t *)state);
-	__atomic_add_fetch(&worked, 1, __ATOMIC_RELAXED);
+	task_run(state);
+	add(&worked);
 }
 
 static int
 offload(struct lane_ctx *c)
 {
-	int64_t *ms = lane_alloc(c, sizeof(*ms));
+	struct task *t = lane_alloc(c, sizeof(*t));
 
-	if (ms == NULL || begin(c) != 0)
+	if (t == NULL || begin(c) != 0)
 		return -ENOMEM;
-	*ms = number(c, "ms");
-	return lane_offload(c, work, tell_done, ms);
+	task_read(c, t);
+	return lane_offload(c, work, tell_done, t);
 }
 
 static int
@@ -95,41 +143,37 @@ after(struct lane_ctx *c)
 	return lane_after(c, (unsigned)number(c, "ms"), tell_done, NULL);
 }
 
-struct post {
-	lane_handle handle;
-	int64_t ms;
-};
-
 /* It outlives the request that it posts to, as a library's thread might. */
 static void *
 post_later(void *arg)
 {
-	struct post p = *(struct post *)arg;
+	struct task t = *(struct task *)arg;
 
-	sleep_ms(p.ms);
-	(void)lane_post(p.handle);
-	__atomic_add_fetch(&worked, 1, __ATOMIC_RELAXED);
+	free(arg);
+	task_run(&t);
+	(void)lane_post(t.handle);
+	add(&worked);
 	return NULL;
 }
-
-static struct post posts[4096];
-static unsigned post_count;
 
 static int
 hold(struct lane_ctx *c)
 {
-	struct post *p = &posts[post_count++ % 4096];
+	struct task *t = malloc(sizeof(*t));
 	pthread_t thread;
 	int rc;
 
-	if (begin(c) != 0)
+	if (t == NULL || begin(c) != 0) {
+		free(t);
 		return -ENOMEM;
-	p->ms = number(c, "ms");
-	rc = lane_hold(c, tell_done, NULL, &p->handle);
-	if (rc != LANE_ASYNC)
-		return rc;
-	if (pthread_create(&thread, NULL, post_later, p) != 0)
-		return -EAGAIN;
+	}
+	task_read(c, t);
+	rc = lane_hold(c, tell_done, NULL, &t->handle);
+	if (rc != LANE_ASYNC ||
+	    pthread_create(&thread, NULL, post_later, t) != 0) {
+		free(t);
+		return rc != LANE_ASYNC ? rc : -EAGAIN;
+	}
 	pthread_detach(thread);
 	return rc;
 }
@@ -200,6 +244,7 @@ fan(struct lane_ctx *c)
 
 static const struct lane_route routes[] = {
     {.name = "counts", .path = "/counts", .run = counts},
+    {.name = "release", .path = "/release", .run = release},
     {.name = "offload", .path = "/offload", .run = offload},
     {.name = "after", .path = "/after", .run = after},
     {.name = "hold", .path = "/hold", .run = hold},
@@ -208,4 +253,4 @@ static const struct lane_route routes[] = {
     {.name = NULL},
 };
 
-LANE_MODULE(.name = "waits", .routes = routes);
+LANE_MODULE(.name = "waits", .init = init, .routes = routes);
