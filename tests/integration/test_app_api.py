@@ -558,6 +558,31 @@ def test_the_log_has_a_line_at_the_start_and_one_at_the_end(url):
         assert "GET /api/v1/users/1 from 127.0.0.1, tester/1" in server.log()
 
 
+def test_a_path_of_its_own_can_be_bound_otherwise(url):
+    config = app(url, routes=[
+        {"path": "/api/v1/users/{id}", "handler": "api.user_v1",
+         "middleware": [{"use": "headers", "set": {"X-Mine": "yes"}}]},
+        {"path": "/people/{id}", "handler": "api.user_v1"}])
+    with serving(config) as server:
+        own, other = (call(server, "GET", path)
+                      for path in ("/api/v1/users/1", "/people/1"))
+        assert (own.status, other.status) == (200, 200)
+        assert own.json == other.json and own["x-mine"] == "yes"
+        ident = create_user(server, "v1").json["user_id"]
+        assert call(server, "DELETE", f"/api/v1/users/{ident}").status == 204
+
+
+def test_too_many_requests_are_told_in_its_shape(url):
+    more = [{"use": "rate_limit", "requests": 2, "per": "1h", "burst": 2}]
+    with serving(app(url, more=more)) as server:
+        answers = [call(server, "GET", "/api/v1/users/1") for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert answers[2].json == {"error": "Too many requests",
+                               "message": "Rate limit exceeded",
+                               "code": "RATE_LIMIT"}
+    assert int(answers[2]["retry-after"]) > 0
+
+
 # -- several at once -------------------------------------------------------
 
 def test_many_write_at_once_and_nothing_is_lost(api):
