@@ -36,7 +36,8 @@ upload_run(struct lane_ctx *c)
 {
 	struct upload *u = lane_alloc(c, sizeof(*u));
 
-	if (u == NULL || lane_attr_set_pointer(c, "upload", &upload_type, u) != 0)
+	if (u == NULL ||
+	    lane_attr_set_pointer(c, "upload", &upload_type, u) != 0)
 		return -ENOMEM;
 	begun++;
 	if (lane_defer(c, upload_end, u) != 0)
