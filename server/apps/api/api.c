@@ -75,7 +75,7 @@ init_metrics(struct lane_init *in, struct api *api)
 	api->crashes =
 	    lane_counter(in, "crashes_total", "Workers that have died");
 	api->performance_us = lane_histogram(
-	    in, "performance", "Time taken by /api/performance");
+	    in, "performance_seconds", "Time taken by /api/performance");
 }
 
 static int
@@ -113,7 +113,7 @@ stop(struct lane_ctx *c)
 	struct lane_figures now;
 
 	lane_figures(c, &now);
-	lane_log(c, LANE_INFO, "a worker stops; %llu requests were served",
+	lane_log(c, LANE_INFO, "a worker stops; %llu requests are served",
 	    (unsigned long long)now.requests);
 	return 200;
 }
