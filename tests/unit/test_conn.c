@@ -75,8 +75,8 @@ test_timeouts_answer_once(void **unused)
 	static const char *const begun[] = {
 		"GET /hello HTTP/1.1\r\nHo",
 		"PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
-		    "chunked\r\n\r\n5\r\nab",
+		("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+		    "chunked\r\n\r\n5\r\nab"),
 	};
 	size_t i;
 
