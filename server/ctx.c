@@ -260,7 +260,8 @@ ctx_tasks_run(struct server *srv)
 	server_wake(srv);
 	while ((c = srv->new_tasks) != NULL) {
 		srv->new_tasks = c->next_new;
-		c->is_new = false;
+		if (srv->new_tasks == NULL)
+			srv->new_tasks_last = &srv->new_tasks;
 		CTX_CALL(c, c->task(c, c->task_state));
 	}
 }
@@ -274,6 +275,7 @@ ctx_on_tasks(int fd, short what, void *arg)
 int
 ctx_tasks_init(struct server *srv)
 {
+	srv->new_tasks_last = &srv->new_tasks;
 	return event_assign(&srv->task_event, srv->base, -1, 0, ctx_on_tasks,
 	    srv);
 }
@@ -281,9 +283,12 @@ ctx_tasks_init(struct server *srv)
 void
 ctx_tasks_done(struct server *srv)
 {
-	srv->new_tasks = NULL;
-	while (srv->tasks != NULL)
+	/* What is deferred may spawn more. */
+	while (srv->tasks != NULL) {
+		srv->new_tasks = NULL;
+		srv->new_tasks_last = &srv->new_tasks;
 		ctx_end_task(srv->tasks, -ECANCELED);
+	}
 	if (srv->base != NULL && event_initialized(&srv->task_event))
 		event_del(&srv->task_event);
 }
@@ -293,12 +298,12 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
     void *arg)
 {
-	struct lane_ctx *c = calloc(1, sizeof(*c)), **last;
+	struct lane_ctx *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return -ENOMEM;
 	c->srv = srv;
-	c->is_task = c->is_new = true;
+	c->is_task = true;
 	arena_init(&c->own, &srv->arenas);
 	c->arena = &c->own;
 	c->module = module;
@@ -311,9 +316,8 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
 	if (srv->tasks != NULL)
 		srv->tasks->prev_task = &c->next_task;
 	srv->tasks = c;
-	for (last = &srv->new_tasks; *last != NULL; last = &(*last)->next_new)
-		continue;
-	*last = c;
+	*srv->new_tasks_last = c;
+	srv->new_tasks_last = &c->next_new;
 	event_active(&srv->task_event, EV_TIMEOUT, 0);
 	return 0;
 }
