@@ -113,7 +113,7 @@ stop(struct lane_ctx *c)
 	struct lane_figures now;
 
 	lane_figures(c, &now);
-	lane_log(c, LANE_INFO, "a worker stops; %llu requests are served",
+	lane_log(c, LANE_INFO, "a worker stops; all have served %llu requests",
 	    (unsigned long long)now.requests);
 	return 200;
 }
