@@ -149,8 +149,10 @@ ctx_leave(struct lane_ctx *c, uint64_t since_ns)
 
 /* What module code returned: its mistakes get a text for the log. */
 static const char *
-ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
+ctx_mistake(struct lane_ctx *c, int result, bool may_go_on)
 {
+	struct str text;
+
 	if (c->is_answered_twice)
 		return "answered twice";
 	if (result == LANE_ASYNC)
@@ -158,9 +160,12 @@ ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
 		    : "returned LANE_ASYNC with nothing under way";
 	if (result == LANE_NEXT)
 		return may_go_on ? NULL : "returned without an answer";
-	if (result > LANE_ASYNC && (result < 200 || result > 599))
-		return "returned what is neither a status nor an errno";
-	return NULL;
+	if (result <= LANE_ASYNC || (result >= 200 && result <= 599))
+		return NULL;
+	text = arena_printf(c->arena,
+	    "returned %d, which is neither a status nor an errno", result);
+	return text.p != NULL ? text.p
+	    : "returned what is neither a status nor an errno";
 }
 
 int

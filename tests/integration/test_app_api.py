@@ -695,6 +695,16 @@ def test_a_database_that_comes_late_gets_its_tables():
                 == "healthy"
 
 
+def test_a_file_that_cannot_be_made_yet_gets_its_tables_later(tmp_path):
+    folder = tmp_path / "later"
+    with serving(app(f"sqlite:{folder}/api.db")) as server:
+        check_is_out(server)
+        folder.mkdir()
+        wait_until(lambda: server.log().count("the tables are made now") == 2,
+                   "both workers to have seen to the tables")
+        assert create_user(server).status == 201
+
+
 def test_a_database_that_goes_and_comes_back():
     with Postgres() as pg, serving(app(pg.url)) as server:
         made = create_user(server)
