@@ -156,7 +156,7 @@ recorder_choose(const struct recorder *rec)
 }
 
 /*
- * Begins a record like the last one in its place, and enters it: recorder_begin()
+ * Begins and enters a record like the last one in its place: recorder_begin()
  * without the copy, for what comes again and again.  Returns 0, having done
  * nothing, when that one was another.
  */
