@@ -148,8 +148,10 @@ ctx_leave(struct lane_ctx *c, uint64_t since_ns)
 
 /* What module code returned: its mistakes get a text for the log. */
 static const char *
-ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
+ctx_mistake(struct lane_ctx *c, int result, bool may_go_on)
 {
+	struct str text;
+
 	if (c->is_answered_twice)
 		return "answered twice";
 	if (result == LANE_ASYNC)
@@ -157,9 +159,12 @@ ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
 		    : "returned LANE_ASYNC with nothing under way";
 	if (result == LANE_NEXT)
 		return may_go_on ? NULL : "returned without an answer";
-	if (result > LANE_ASYNC && (result < 200 || result > 599))
-		return "returned what is neither a status nor an errno";
-	return NULL;
+	if (result <= LANE_ASYNC || (result >= 200 && result <= 599))
+		return NULL;
+	text = arena_printf(c->arena,
+	    "returned %d, which is neither a status nor an errno", result);
+	return text.p != NULL ? text.p
+	    : "returned what is neither a status nor an errno";
 }
 
 int
@@ -255,7 +260,8 @@ ctx_tasks_run(struct server *srv)
 	server_wake(srv);
 	while ((c = srv->new_tasks) != NULL) {
 		srv->new_tasks = c->next_new;
-		c->is_new = false;
+		if (srv->new_tasks == NULL)
+			srv->new_tasks_last = &srv->new_tasks;
 		CTX_CALL(c, c->task(c, c->task_state));
 	}
 }
@@ -269,6 +275,7 @@ ctx_on_tasks(int fd, short what, void *arg)
 int
 ctx_tasks_init(struct server *srv)
 {
+	srv->new_tasks_last = &srv->new_tasks;
 	return event_assign(&srv->task_event, srv->base, -1, 0, ctx_on_tasks,
 	    srv);
 }
@@ -276,9 +283,12 @@ ctx_tasks_init(struct server *srv)
 void
 ctx_tasks_done(struct server *srv)
 {
-	srv->new_tasks = NULL;
-	while (srv->tasks != NULL)
+	/* What is deferred may spawn more. */
+	while (srv->tasks != NULL) {
+		srv->new_tasks = NULL;
+		srv->new_tasks_last = &srv->new_tasks;
 		ctx_end_task(srv->tasks, -ECANCELED);
+	}
 	if (srv->base != NULL && event_initialized(&srv->task_event))
 		event_del(&srv->task_event);
 }
@@ -288,12 +298,12 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
     void *arg)
 {
-	struct lane_ctx *c = calloc(1, sizeof(*c)), **last;
+	struct lane_ctx *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return -ENOMEM;
 	c->srv = srv;
-	c->is_task = c->is_new = true;
+	c->is_task = true;
 	arena_init(&c->own, &srv->arenas);
 	c->arena = &c->own;
 	c->module = module;
@@ -306,9 +316,8 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
 	if (srv->tasks != NULL)
 		srv->tasks->prev_task = &c->next_task;
 	srv->tasks = c;
-	for (last = &srv->new_tasks; *last != NULL; last = &(*last)->next_new)
-		continue;
-	*last = c;
+	*srv->new_tasks_last = c;
+	srv->new_tasks_last = &c->next_new;
 	event_active(&srv->task_event, EV_TIMEOUT, 0);
 	return 0;
 }
