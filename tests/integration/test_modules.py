@@ -240,3 +240,13 @@ def test_a_reload_brings_new_code(corelane):
     code, _, err = srv.command("reload")
     assert code == 0, err
     assert srv.get("/x").status == 202
+
+
+def test_new_code_without_a_bound_handler_fails_the_reload(corelane):
+    srv = corelane(with_module("life"))
+    srv.configure(with_module("life", routes=[
+        {"path": "/x", "handler": "life.absent"}]))
+    code, _, err = srv.command("reload")
+    assert code == 1
+    assert "route '/x': there is no handler 'life.absent'" in err
+    assert srv.get("/life").status == 204
