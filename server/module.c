@@ -62,7 +62,9 @@ module_problem(struct module_load *load, const char *key, const char *fmt, ...)
 	snprintf(where, sizeof(where), "%s%s%s", load->path,
 	    key != NULL ? "." : "", key != NULL ? key : "");
 	config_problem_add(load->problems, load->srv->config,
-	    load->m->config->pos, where, "%s", text);
+	    key != NULL && strcmp(key, "file") == 0
+	    ? load->m->config->file.pos : load->m->config->pos,
+	    where, "%s", text);
 }
 
 /* Finding and opening. */
@@ -94,7 +96,7 @@ static struct str
 module_find_file(struct module_load *load)
 {
 	struct arena *a = &load->set->arena;
-	struct str file = load->m->config->file, path, program;
+	struct str file = load->m->config->file.path, path, program;
 	unsigned i;
 
 	if (str_find(file, '/') < file.len)
