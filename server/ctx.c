@@ -11,6 +11,7 @@
  */
 #include "server/ctx.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -283,11 +284,14 @@ ctx_tasks_init(struct server *srv)
 void
 ctx_tasks_done(struct server *srv)
 {
+	struct lane_ctx *c;
+
 	/* What is deferred may spawn more. */
-	while (srv->tasks != NULL) {
+	while ((c = srv->tasks) != NULL) {
 		srv->new_tasks = NULL;
 		srv->new_tasks_last = &srv->new_tasks;
-		ctx_end_task(srv->tasks, -ECANCELED);
+		ctx_end_task(c, -ECANCELED);
+		assert(srv->tasks != c);
 	}
 	if (srv->base != NULL && event_initialized(&srv->task_event))
 		event_del(&srv->task_event);

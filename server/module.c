@@ -413,7 +413,7 @@ module_set_new(struct server *srv, const struct module_given *given,
 	size_t i;
 
 	if (set == NULL)
-		return NULL;
+		goto fail;
 	arena_init(&set->arena, NULL);
 	set->item = calloc(cfg->count + 1, sizeof(*set->item));
 	for (i = 0; set->item != NULL && i < cfg->count; i++) {
@@ -426,6 +426,7 @@ module_set_new(struct server *srv, const struct module_given *given,
 	if (rc == 0 && set->item != NULL &&
 	    module_bring_routes(set, srv->config) == 0)
 		return set;
+fail:
 	if (rc == 0)
 		config_problem_add(problems, srv->config,
 		    (struct config_pos){0, 0}, "modules", "out of memory");
@@ -440,7 +441,7 @@ module_set_free(struct module_set *set)
 
 	if (set == NULL)
 		return;
-	for (i = 0; i < set->count; i++) {
+	for (i = 0; set->item != NULL && i < set->count; i++) {
 		struct module *m = &set->item[i];
 
 		if (m->is_initialised && m->def->fini != NULL)
