@@ -447,6 +447,7 @@ def options_parse():
     if not {SERVER_CPU, CLIENT_CPU} <= os.sched_getaffinity(0):
         parser.error("needs CPU 0 and CPU 1: one for the server, one for load")
     options.binary = os.path.abspath(options.binary)
+    options.tools = os.path.abspath(options.tools)
     return options
 
 
