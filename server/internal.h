@@ -74,6 +74,7 @@ struct server {
 	struct module_set *modules;	/* NULL: not loaded */
 	struct lane_ctx *tasks, *new_tasks;	/* background: ctx.h */
 	struct event task_event;
+	bool has_no_tasks;		/* nor will it have any again */
 	struct hooks hooks;
 	struct lane_figures figures;	/* as lane_figures() told last */
 	uint64_t figures_until_ms;	/* good enough before */
