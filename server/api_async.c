@@ -211,6 +211,12 @@ lane_spawn(struct lane_ctx *c, lane_done_fn fn, void *state)
 	return ctx_spawn(c->srv, c->module, fn, state, NULL, NULL);
 }
 
+uint64_t
+lane_clock_us(void)
+{
+	return clock_now_ns() / 1000;
+}
+
 int64_t
 lane_now_ms(struct lane_ctx *c)
 {

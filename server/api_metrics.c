@@ -9,13 +9,16 @@
  * (common/metric_names.h), publishing (workers/shared.h).
  * Context: claiming in init(); the rest on the loop's thread.
  */
+#include <unistd.h>
+
 #include "common/log.h"
 #include "server/ctx.h"
 #include "server/internal.h"
 #include "server/module.h"
 
-/* A view is a copy of all workers' counts: not for every request. */
-#define FIGURES_MS 1000
+/* A view is a copy of all workers' counts, which they publish every 100 ms: not
+ * for every request. */
+#define FIGURES_MS 100
 
 struct lane_counter {
 	uint64_t value;
@@ -91,7 +94,38 @@ figures_serving(const struct stats_view *view)
 	return count;
 }
 
-/* Where no view can be had now, the last figures are good enough. */
+static void
+figures_add(struct lane_figures *f, const struct stats *s)
+{
+	f->requests += s->requests;
+	f->errors += s->responses_5xx;
+	f->connections_active += s->connections_active + s->tcp_active;
+	f->connections_total += s->connections;
+	f->request_us_total += s->request_time.sum_us;
+}
+
+static void
+figures_take(struct lane_figures *f, const struct stats *s)
+{
+	f->requests -= s->requests;
+	f->errors -= s->responses_5xx;
+	f->connections_active -= s->connections_active + s->tcp_active;
+	f->connections_total -= s->connections;
+	f->request_us_total -= s->request_time.sum_us;
+}
+
+/* All but this worker's own counts: what it knows itself is newer than what it
+ * has published. */
+static void
+figures_add_others(struct lane_figures *f, const struct stats_view *view)
+{
+	figures_add(f, &view->total);
+	for (size_t i = 0; i < view->worker_count; i++)
+		if (view->workers[i].pid == getpid())
+			figures_take(f, &view->workers[i].stats);
+}
+
+/* Where no view can be had now, the last one is good enough. */
 static void
 figures_refresh(struct server *srv)
 {
@@ -100,16 +134,11 @@ figures_refresh(struct server *srv)
 	if (srv->ops->stats_view(srv->ops->ctx, &view) == -1)
 		return;
 	srv->figures = (struct lane_figures){
-	    .requests = view.total.requests,
-	    .errors = view.total.responses_5xx,
-	    .connections_active =
-		view.total.connections_active + view.total.tcp_active,
-	    .connections_total = view.total.connections,
 	    .uptime_s = view.uptime_ms / 1000,
 	    .memory_bytes = view.total.memory_bytes,
-	    .request_us_total = view.total.request_time.sum_us,
 	    .workers = figures_serving(&view),
 	};
+	figures_add_others(&srv->figures, &view);
 	stats_view_done(&view);
 	srv->figures_until_ms = srv->clock.mono_ms + FIGURES_MS;
 }
@@ -122,4 +151,5 @@ lane_figures(struct lane_ctx *c, struct lane_figures *ret_figures)
 	if (srv->clock.mono_ms >= srv->figures_until_ms)
 		figures_refresh(srv);
 	*ret_figures = srv->figures;
+	figures_add(ret_figures, srv->stats);
 }

@@ -47,6 +47,15 @@ lane_config_int(struct lane_init *in, const char *key)
 	return v.kind == LANE_INT ? v.u.i : 0;
 }
 
+double
+lane_config_float(struct lane_init *in, const char *key)
+{
+	struct lane_value v = lane_config(in, key);
+
+	return v.kind == LANE_FLOAT ? v.u.f
+	    : v.kind == LANE_INT ? (double)v.u.i : 0;
+}
+
 bool
 lane_config_bool(struct lane_init *in, const char *key)
 {

@@ -214,10 +214,25 @@ lane_has_arg(struct lane_ctx *c, const char *name)
 	return args_get(c->args, name).kind != LANE_NULL;
 }
 
+/* A value of the kind that is asked for.  A name that the route doesn't
+ * declare, or declares as something else, is told: it would be 0 for ever. */
+static struct lane_value
+arg_of(struct lane_ctx *c, const char *name, enum lane_kind kind)
+{
+	struct lane_value v = args_get(c->args, name);
+
+	if (v.kind == kind || (v.kind == LANE_NULL && args_has(c->args, name)))
+		return v;
+	lane_log(c, LANE_WARN, "the handler asks for a value '%s' that its "
+	    "route %s", name, v.kind == LANE_NULL ? "doesn't declare"
+	    : "declares as another type");
+	return (struct lane_value){.kind = LANE_NULL};
+}
+
 int64_t
 lane_arg_int(struct lane_ctx *c, const char *name)
 {
-	struct lane_value v = args_get(c->args, name);
+	struct lane_value v = arg_of(c, name, LANE_INT);
 
 	return v.kind == LANE_INT ? v.u.i : 0;
 }
@@ -225,7 +240,7 @@ lane_arg_int(struct lane_ctx *c, const char *name)
 double
 lane_arg_float(struct lane_ctx *c, const char *name)
 {
-	struct lane_value v = args_get(c->args, name);
+	struct lane_value v = arg_of(c, name, LANE_FLOAT);
 
 	return v.kind == LANE_FLOAT ? v.u.f : 0;
 }
@@ -233,7 +248,7 @@ lane_arg_float(struct lane_ctx *c, const char *name)
 bool
 lane_arg_bool(struct lane_ctx *c, const char *name)
 {
-	struct lane_value v = args_get(c->args, name);
+	struct lane_value v = arg_of(c, name, LANE_BOOL);
 
 	return v.kind == LANE_BOOL && v.u.b;
 }
@@ -241,7 +256,7 @@ lane_arg_bool(struct lane_ctx *c, const char *name)
 struct lane_str
 lane_arg_text(struct lane_ctx *c, const char *name)
 {
-	struct lane_value v = args_get(c->args, name);
+	struct lane_value v = arg_of(c, name, LANE_TEXT);
 
 	return v.kind == LANE_TEXT ? v.u.s : (struct lane_str){"", 0};
 }

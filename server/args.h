@@ -51,6 +51,8 @@ struct args *args_from_node(struct arena *a, const struct args_source *source)
 
 /* LANE_NULL for one that is absent and has no fallback. */
 struct lane_value args_get(const struct args *args, const char *name);
+/* Whether the route declares it, given or not. */
+bool args_has(const struct args *args, const char *name);
 const struct cJSON *args_get_json(const struct args *args, const char *name);
 
 #endif

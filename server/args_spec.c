@@ -104,6 +104,18 @@ args_get(const struct args *args, const char *name)
 	return (struct lane_value){.kind = LANE_NULL};
 }
 
+bool
+args_has(const struct args *args, const char *name)
+{
+	struct str key = str_of(name);
+	size_t i;
+
+	for (i = 0; args != NULL && i < args->spec->count; i++)
+		if (str_eq(args->spec->rule[i].name, key))
+			return true;
+	return false;
+}
+
 const struct cJSON *
 args_get_json(const struct args *args, const char *name)
 {

@@ -239,11 +239,33 @@ pattern_width(const struct config_routes *routes)
 	return width < 60 ? width : 60;
 }
 
+static struct str
+handler_name(const struct config_route *cfg)
+{
+	return cfg->handler == HANDLER_MODULE ? cfg->module_handler
+	    : str_of(config_handler_name(cfg->handler));
+}
+
+static size_t
+handler_width(const struct config_routes *routes)
+{
+	size_t i, width = 10;
+
+	for (i = 0; i < routes->count; i++) {
+		size_t n = handler_name(&routes->item[i]).len + 1;
+
+		if (n > width)
+			width = n;
+	}
+	return width < 40 ? width : 40;
+}
+
 static void
 print_routes(const struct config_routes *routes,
     const struct config_middlewares *global, struct buf *out)
 {
 	size_t i, start, width = pattern_width(routes);
+	size_t wide = handler_width(routes);
 
 	for (i = 0; i < routes->count; i++) {
 		const struct config_route *cfg = &routes->item[i];
@@ -258,10 +280,8 @@ print_routes(const struct config_routes *routes,
 		    STR_FMT(cfg->path));
 		print_pad(start, width, out);
 		start = out->len;
-		buf_add(out, cfg->handler == HANDLER_MODULE ?
-		    cfg->module_handler :
-		    str_of(config_handler_name(cfg->handler)));
-		print_pad(start, 10, out);
+		buf_add(out, handler_name(cfg));
+		print_pad(start, wide, out);
 		if (global != NULL)
 			print_chain(global, &is_first, out);
 		print_chain(&cfg->middleware, &is_first, out);

@@ -154,13 +154,16 @@ ctx_leave(struct lane_ctx *c, uint64_t since_ns)
 static bool
 ctx_is_errno(int result)
 {
-	return result > INT_MIN && strerrordesc_np(-result) != NULL;
+	return result < 0 && result > INT_MIN &&
+	    strerrordesc_np(-result) != NULL;
 }
 
 /* What module code returned: its mistakes get a text for the log. */
 static const char *
-ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
+ctx_mistake(struct lane_ctx *c, int result, bool may_go_on)
 {
+	struct str text;
+
 	if (c->is_answered_twice)
 		return "answered twice";
 	if (result == LANE_ASYNC)
@@ -168,10 +171,12 @@ ctx_mistake(const struct lane_ctx *c, int result, bool may_go_on)
 		    : "returned LANE_ASYNC with nothing under way";
 	if (result == LANE_NEXT)
 		return may_go_on ? NULL : "returned without an answer";
-	if ((result > LANE_ASYNC && (result < 200 || result > 599)) ||
-	    (result < 0 && !ctx_is_errno(result)))
-		return "returned what is neither a status nor an errno";
-	return NULL;
+	if ((result >= 200 && result <= 599) || ctx_is_errno(result))
+		return NULL;
+	text = arena_printf(c->arena,
+	    "returned %d, which is neither a status nor an errno", result);
+	return text.p != NULL ? text.p
+	    : "returned what is neither a status nor an errno";
 }
 
 int
@@ -273,9 +278,9 @@ ctx_tasks_run(struct server *srv)
 
 	server_wake(srv);
 	srv->new_tasks = NULL;
+	srv->new_tasks_last = &srv->new_tasks;
 	while ((c = next) != NULL) {
 		next = c->next_new;
-		c->is_new = false;
 		CTX_CALL(c, c->task(c, c->task_state));
 	}
 }
@@ -289,6 +294,7 @@ ctx_on_tasks(int fd, short what, void *arg)
 int
 ctx_tasks_init(struct server *srv)
 {
+	srv->new_tasks_last = &srv->new_tasks;
 	return event_assign(&srv->task_event, srv->base, -1, 0, ctx_on_tasks,
 	    srv);
 }
@@ -296,8 +302,9 @@ ctx_tasks_init(struct server *srv)
 void
 ctx_tasks_done(struct server *srv)
 {
-	srv->new_tasks = NULL;
 	srv->has_no_tasks = true;
+	srv->new_tasks = NULL;
+	srv->new_tasks_last = &srv->new_tasks;
 	while (srv->tasks != NULL)
 		ctx_end_task(srv->tasks, -ECANCELED);
 	if (srv->base != NULL && event_initialized(&srv->task_event))
@@ -310,7 +317,7 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *arg)
 {
 	const struct timeval at_once = {0, 0};
-	struct lane_ctx *c, **last;
+	struct lane_ctx *c;
 
 	if (srv->has_no_tasks)
 		return -ECANCELED;
@@ -318,7 +325,7 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
 	if (c == NULL)
 		return -ENOMEM;
 	c->srv = srv;
-	c->is_task = c->is_new = true;
+	c->is_task = true;
 	arena_init(&c->own, &srv->arenas);
 	c->arena = &c->own;
 	c->module = module;
@@ -331,9 +338,8 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
 	if (srv->tasks != NULL)
 		srv->tasks->prev_task = &c->next_task;
 	srv->tasks = c;
-	for (last = &srv->new_tasks; *last != NULL; last = &(*last)->next_new)
-		continue;
-	*last = c;
+	*srv->new_tasks_last = c;
+	srv->new_tasks_last = &c->next_new;
 	/* Behind what the sockets have: an active event would go first. */
 	if (!event_pending(&srv->task_event, EV_TIMEOUT, NULL))
 		event_add(&srv->task_event, &at_once);

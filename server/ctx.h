@@ -69,7 +69,7 @@ struct lane_ctx {
 	bool is_answered; /* a response has been completed */
 	bool is_answered_twice;
 	bool is_ended;
-	bool is_task, is_new;		/* background; not run yet */
+	bool is_task;			/* background */
 	const char *mistake;		/* the module's, for the log */
 	bool has_finished;		/* lane_finish() was called */
 	int finish_result;

@@ -202,6 +202,8 @@ response_render_error(struct request *r)
 		return -1;
 	if (error_is_shaped(r, &problem))
 		return 0;
+	/* What a module has begun to say. */
+	response_remove(r, STR("Content-Type"));
 	out = arena_alloc(&r->arena, sizeof(*out));
 	if (out == NULL)
 		return -1;

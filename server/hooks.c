@@ -28,7 +28,7 @@ hooks_on_started(struct lane_ctx *c, int result, void *arg)
 	h->has_failed = true;
 	if (result >= 400)
 		error_set(&h->err, ERROR_SYSTEM,
-		    "module %.*s: on_worker_start answered %d",
+		    "module %.*s: on_worker_start returned %d",
 		    STR_FMT(c->module->config->name), result);
 	else
 		error_set(&h->err, ERROR_SYSTEM,

@@ -72,11 +72,12 @@ struct server {
 	int64_t date_block_s;
 
 	struct module_set *modules;	/* NULL: not loaded */
-	struct lane_ctx *tasks, *new_tasks;	/* background: ctx.h */
+	struct lane_ctx *tasks;		/* background: ctx.h */
+	struct lane_ctx *new_tasks, **new_tasks_last;	/* not run yet */
 	struct event task_event;
 	bool has_no_tasks;		/* nor will it have any again */
 	struct hooks hooks;
-	struct lane_figures figures;	/* as lane_figures() told last */
+	struct lane_figures figures;	/* lane_figures(): the others' */
 	uint64_t figures_until_ms;	/* good enough before */
 	struct service *service[SERVICE_KIND_COUNT];	/* NULL for raw TCP */
 	struct access_log *log;		/* NULL: none */

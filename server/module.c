@@ -332,6 +332,23 @@ module_load(struct module_load *load, const struct module_given *given)
 
 /* The routes that modules bring, as if the file had them. */
 
+/* Whether the file has it, with middleware or methods of its own. */
+static bool
+module_is_bound(const struct config_routes *routes, struct str path,
+    struct str handler)
+{
+	size_t i;
+
+	for (i = 0; i < routes->count; i++) {
+		const struct config_route *r = &routes->item[i];
+
+		if (r->handler == HANDLER_MODULE && r->host.len == 0 &&
+		    str_eq(r->path, path) && str_eq(r->module_handler, handler))
+			return true;
+	}
+	return false;
+}
+
 static int
 module_bring_route(struct module_set *set, const struct module_route *route)
 {
@@ -342,13 +359,18 @@ module_bring_route(struct module_set *set, const struct module_route *route)
 	to->pos = cfg->pos;
 	to->path = arena_printf(&set->arena, "%.*s%s", STR_FMT(cfg->prefix),
 	    route->def->path);
+	if (to->path.p == NULL)
+		return -1;
+	if (module_is_bound(&route->module->srv->config->routes, to->path,
+	    route->name))
+		return 0;
 	to->methods = route->methods;
 	to->middleware = cfg->middleware;
 	to->handler = HANDLER_MODULE;
 	to->module_handler = route->name;
 	to->body_bytes = body_bytes > 0 ? (int64_t)body_bytes : CONFIG_AUTO;
 	set->routes.count++;
-	return to->path.p != NULL ? 0 : -1;
+	return 0;
 }
 
 static int

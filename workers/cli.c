@@ -121,12 +121,12 @@ cli_print_help(void)
 	    CORELANE_VERSION);
 	for (size_t i = 0; i < CLI_COMMANDS; i++) {
 		const struct cli_command *c = &cli_commands[i];
-		char left[40];
+		char left[48];
 
 		if (c->help == NULL)
 			continue;
 		snprintf(left, sizeof(left), "%s %s", c->name, c->usage);
-		printf("  corelane %-25s %s\n", left, c->help);
+		printf("  corelane %-32s %s\n", left, c->help);
 	}
 	fputs(cli_help_tail, stdout);
 	return CLI_DONE;

@@ -64,6 +64,24 @@ cli_print_problems(struct config_problems *problems)
 	config_problems_done(problems);
 }
 
+static void
+cli_tell_count(const char *what, size_t count, struct buf *out)
+{
+	buf_printf(out, ", %zu %s%s", count, what, count == 1 ? "" : "s");
+}
+
+static void
+cli_tell_valid(const struct cli_args *args, const struct config *cfg,
+    struct buf *out)
+{
+	buf_printf(out, "%s: valid", args->config);
+	cli_tell_count("listener", cfg->listen_count, out);
+	cli_tell_count("route", cfg->routes.count, out);
+	if (cfg->modules.count > 0)
+		cli_tell_count("module", cfg->modules.count, out);
+	buf_add_byte(out, '\n');
+}
+
 /* What `check` or `routes` says of a file that is right. */
 static int
 cli_tell_config(const struct cli_args *args, struct config *cfg,
@@ -77,10 +95,7 @@ cli_tell_config(const struct cli_args *args, struct config *cfg,
 	if (args->print)
 		config_print(cfg, &text);
 	else
-		buf_printf(&text, "%s: valid, %zu listener%s, %zu route%s\n",
-		    args->config, cfg->listen_count,
-		    cfg->listen_count == 1 ? "" : "s", cfg->routes.count,
-		    cfg->routes.count == 1 ? "" : "s");
+		cli_tell_valid(args, cfg, &text);
 	return cli_write(&text);
 }
 

@@ -187,6 +187,8 @@ supervisor_settle(struct supervisor *sup)
 		supervisor_retire_surplus(sup, sup->next);
 	}
 	supervisor_publish(sup);
+	/* A reader was in the header: it is closed until that is written. */
+	supervisor_repair_soon(sup);
 	command_settle(sup);
 	/* The first generation failed, or all have left: the end. */
 	if (TAILQ_EMPTY(&sup->children) && sup->next == NULL &&
@@ -231,7 +233,8 @@ supervisor_repair_soon(struct supervisor *sup)
 {
 	const struct timeval wait = {.tv_usec = SUPERVISOR_REPAIR_MS * 1000};
 
-	if (shared_needs_repair(sup->shared))
+	if (shared_needs_repair(sup->shared) &&
+	    !evtimer_pending(sup->repair, NULL))
 		event_add(sup->repair, &wait);
 }
 

@@ -11,6 +11,8 @@
 #include <event2/event-config.h>
 #include <gnu/libc-version.h>
 
+#include <corelane/types.h>
+
 #define TEXT(x) #x
 #define TEXT_OF(x) TEXT(x)
 
@@ -31,4 +33,6 @@ const char version_build[] =
     "build:     " CORELANE_BUILDTYPE ", sanitizer " VERSION_SANITIZER "\n"
     "allocator: " CORELANE_ALLOCATOR "\n"
     "libevent:  " EVENT__VERSION "\n"
-    "glibc:     " TEXT_OF(__GLIBC__) "." TEXT_OF(__GLIBC_MINOR__) "\n";
+    "glibc:     " TEXT_OF(__GLIBC__) "." TEXT_OF(__GLIBC_MINOR__) "\n"
+    "modules:   ABI " TEXT_OF(LANE_ABI) "\n"
+    "features:  " CORELANE_FEATURES "\n";

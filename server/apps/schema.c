@@ -30,11 +30,21 @@ struct schema_try {
 static int schema_begin(struct lane_ctx *c, void *state);
 static int schema_step(struct lane_ctx *c, struct schema_try *try);
 
-/* A try of its own, some time later. */
+/* A database that is out says itself when it is back. */
 static int
 schema_later(struct lane_ctx *c, void *state)
 {
-	return lane_after(c, SCHEMA_AGAIN_MS, schema_begin, state);
+	struct schema *s = state;
+
+	if (lane_database_is_ready(c, s->database))
+		return schema_begin(c, s);
+	return lane_after(c, SCHEMA_AGAIN_MS, schema_later, s);
+}
+
+static int
+schema_wait(struct lane_ctx *c, void *state)
+{
+	return lane_after(c, SCHEMA_AGAIN_MS, schema_later, state);
 }
 
 /* Ends this try: its transaction goes with its context, so that the next one
@@ -42,7 +52,7 @@ schema_later(struct lane_ctx *c, void *state)
 static int
 schema_give_up(struct lane_ctx *c, struct schema *s, const char *why)
 {
-	int rc = lane_spawn(c, schema_later, s);
+	int rc = lane_spawn(c, schema_wait, s);
 
 	if (!s->has_failed)
 		lane_log(c, LANE_WARN, "the tables can't be made yet: %s", why);

@@ -76,6 +76,9 @@ now_ms(void)
 static int
 sql_refuse(struct lane_ctx *c, int status)
 {
+	/* Nobody waits for a task's answer: its result says it. */
+	if (c->request == NULL)
+		return status;
 	return lane_fail_with(c, &(struct lane_problem){.status = status,
 	    .retry_after_s = status == 503 ? CALL_RETRY_AFTER_S : 0});
 }
@@ -417,8 +420,11 @@ lane_sql_run(struct lane_ctx *c, const struct lane_sql_args *a)
 	struct db *db = a->tx != NULL ? a->tx->db : sql_find(c, a->database);
 	struct call *call;
 
-	if (a->sql == NULL || a->done == NULL)
+	if (a->sql == NULL || a->done == NULL) {
+		lane_log(c, LANE_ERROR, "lane_sql: %s is missing",
+		    a->sql == NULL ? ".sql" : ".done");
 		return -EINVAL;
+	}
 	if (!ctx_may_wait(c))
 		return -ECANCELED;
 	if (db == NULL || (a->tx != NULL && !tx_is_usable(c, a->tx)))

@@ -173,8 +173,8 @@ conn_open(struct sqlite_conn *conn)
 		return 0;
 	conn->fault = LITE_LOST;
 	conn->stop = NULL;
-	snprintf(conn->fault_text, sizeof(conn->fault_text), "%s",
-	    conn->handle != NULL ? sqlite3_errmsg(conn->handle) :
+	snprintf(conn->fault_text, sizeof(conn->fault_text), "%s: %s",
+	    conn->path, conn->handle != NULL ? sqlite3_errmsg(conn->handle) :
 	    sqlite3_errstr(rc));
 	sqlite_conn_close(conn);
 	return -1;

@@ -133,8 +133,7 @@ run_bind(struct sqlite_conn *conn, const struct sqlite_stmt *s,
 
 	if (job->param_count != s->param_count) {
 		db_rows_fail(&job->rows, 500, "07001", false,
-		    "the statement "
-		    "has %u parameters, %u are given",
+		    "the statement takes .param_count = %u, not %u",
 		    s->param_count, job->param_count);
 		return -1;
 	}

@@ -71,9 +71,12 @@ module_handler_run(struct request *r, const void *state)
 	if (route->args != NULL && (rc = args_check(c, route->args)) != 0)
 		return rc;
 	since = ctx_enter(c);
-	rc = route->def->run(c);
+	rc = ctx_result(c, route->def->run(c), true);
 	ctx_leave(c, since);
-	return ctx_result(c, rc, true);
+	/* It has answered beside what it began. */
+	if (rc != LANE_ASYNC && !stream_is_open(c))
+		ctx_cancel(c);
+	return rc;
 }
 
 /* The content has ended and nobody has answered, nor will. */

@@ -39,18 +39,18 @@ def told(srv, *parts):
 
 # -- mistakes -----------------------------------------------------------------
 
-NEITHER = "returned what is neither a status nor an errno"
+NEITHER = ", which is neither a status nor an errno"
 NOTHING = "returned LANE_ASYNC with nothing under way"
 MISTAKES = [
     ("/twice", "hostile.twice: answered twice"),
     ("/stalls", "hostile.stalls: " + NOTHING),
     ("/result?n=0", "hostile.result: returned without an answer"),
     ("/result?n=1", "hostile.result: " + NOTHING),
-    ("/result?n=2", "hostile.result: " + NEITHER),
-    ("/result?n=199", "hostile.result: " + NEITHER),
-    ("/result?n=600", "hostile.result: " + NEITHER),
-    ("/result?n=-4000", "hostile.result: " + NEITHER),
-    ("/result?n=min", "hostile.result: " + NEITHER),
+    ("/result?n=2", NEITHER),
+    ("/result?n=199", NEITHER),
+    ("/result?n=600", NEITHER),
+    ("/result?n=-4000", NEITHER),
+    ("/result?n=min", NEITHER),
     ("/result?n=-5", "hostile.result: Input/output error"),
     ("/content?n=101", "hostile.content: Invalid argument"),
     ("/stream?n=1&status=99", "hostile.stream: Invalid argument"),

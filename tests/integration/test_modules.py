@@ -50,6 +50,16 @@ def test_the_route_table_has_the_modules_routes(corelane):
     assert code == 0, err
     line = next(line for line in out.splitlines() if "/m/life" in line)
     assert "life.ok" in line and "response_time" in line
+    columns = {line.index("response_time") for line in out.splitlines()
+               if "/m/" in line}
+    assert len(columns) == 1, out
+
+
+def test_check_counts_the_modules(corelane):
+    srv = corelane(with_module("life"))
+    code, out, err = srv.command("check")
+    assert code == 0, err
+    assert ", 0 routes, 1 module" in out
 
 
 # -- what can't be loaded -----------------------------------------------------
@@ -134,13 +144,25 @@ def test_the_hooks_run_once_in_every_worker(corelane, tmp_path):
 @pytest.mark.parametrize("how,text", [
     ("fail", "module life: on_worker_start: Host is down"),
     ("leak", "module life: on_worker_start: returned LANE_ASYNC with nothing "
-     "under way")])
+     "under way"),
+    ("sql", "module life: on_worker_start returned 500")])
 def test_a_start_hook_that_fails_stops_the_start(corelane, how, text):
-    srv = corelane(with_module("life", config={"start": how}), start=False,
-                   exit_code=1)
+    config = with_module("life", config={"start": how})
+    config["databases"] = {"main": {"url": "sqlite::memory:"}}
+    srv = corelane(config, start=False, exit_code=1)
     srv.start(wait=False)
     assert srv.wait_exit() == 1
     assert text in srv.log()
+
+
+def test_a_database_that_cant_be_opened_is_told_with_its_path(corelane):
+    config = with_module("life", config={"start": "sql"})
+    config["databases"] = {"main": {"url": "sqlite:/nowhere/at.db"}}
+    srv = corelane(config, start=False, exit_code=1)
+    srv.start(wait=False)
+    assert srv.wait_exit() == 1
+    assert "/nowhere/at.db: unable to open database file" in srv.log()
+    assert "module life: on_worker_start returned 503" in srv.log()
 
 
 def test_a_failing_start_hook_fails_a_reload_without_harm(corelane):
@@ -159,6 +181,28 @@ def test_the_next_worker_hears_of_a_crash(corelane, tmp_path):
     wait_until(lambda: "crash worker 0 signal 9" in journal(path),
                "the crash to be reported")
     assert srv.get("/life").status == 204
+
+
+# -- mistakes of a handler, told in the log -----------------------------------
+
+@pytest.mark.parametrize("target,status,text", [
+    ("/seven", 500, "life.seven: returned 7, which is neither a status nor an "
+     "errno"),
+    ("/undeclared", 200, "the handler asks for a value 'absent' that its "
+     "route doesn't declare"),
+    ("/mistyped?word=x", 200, "the handler asks for a value 'word' that its "
+     "route declares as another type"),
+    ("/no_done", 500, "lane_sql: .done is missing")])
+def test_a_handlers_mistake_is_named(corelane, target, status, text):
+    srv = corelane(with_module("life"))
+    assert srv.get(target).status == status
+    wait_until(lambda: text in srv.log(), f"'{text}' in the log")
+
+
+def test_a_value_that_isnt_given_is_no_mistake(corelane):
+    srv = corelane(with_module("life"))
+    assert srv.get("/mistyped").body == b"0"
+    assert "asks for a value" not in srv.log()
 
 
 # -- the loop -----------------------------------------------------------------

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Workers that die, stall, come and go: what is lost, and what is said."""
+import concurrent.futures
 import os
 import resource
 import signal
@@ -327,3 +328,24 @@ def test_no_room_leaves_clients_in_the_queue(corelane):
     assert late.final("GET").status == 200
     for client in first[1:] + [late]:
         client.close()
+
+
+# -- statistics -----------------------------------------------------------------------
+
+def test_many_readers_do_not_freeze_the_counts(corelane):
+    """The supervisor writes the header of the statistics between readers; one
+    whom it has met there must not keep the others out for good."""
+    srv = corelane(workers=2)
+
+    def read(until):
+        while time.monotonic() < until:
+            assert srv.get("/metrics", port=srv.admin_port).status == 200
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        until = time.monotonic() + 2
+        for done in [pool.submit(read, until) for _ in range(4)]:
+            done.result()
+    before = srv.status()["total"]["requests"]
+    for _ in range(4):      # whichever worker answers
+        wait_until(lambda: srv.stats()["total"]["requests"] >= before,
+                   "/stats to know what `corelane status` knew", 10)

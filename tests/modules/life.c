@@ -3,7 +3,7 @@
  * A module's life, at the bidding of its configuration:
  *
  *	"init"		"ok", "fail" or "crash"
- *	"start"		"ok", "fail", "leak" or "crash"
+ *	"start"		"ok", "fail", "leak", "sql" (a wrong one) or "crash"
  *	"journal"	a file that gets a line for each hook that ran
  */
 #include <corelane/corelane.h>
@@ -62,6 +62,13 @@ life_fini(void *state)
 }
 
 static int
+life_told(struct lane_ctx *c, void *state, struct lane_rows *rows)
+{
+	(void)state;
+	return lane_rows_fail(c, rows);
+}
+
+static int
 life_start(struct lane_ctx *c)
 {
 	const struct life *life = lane_state(c);
@@ -69,6 +76,8 @@ life_start(struct lane_ctx *c)
 	life_note(life, "start");
 	if (strcmp(life->start, "fail") == 0)
 		return -EHOSTDOWN;
+	if (strcmp(life->start, "sql") == 0)
+		return lane_sql(c, .sql = "SELECT nothing", .done = life_told);
 	if (strcmp(life->start, "leak") == 0)
 		return LANE_ASYNC;
 	if (strcmp(life->start, "crash") == 0)
@@ -119,6 +128,39 @@ life_stall(struct lane_ctx *c)
 	return 204;
 }
 
+/* The mistakes of a beginner. */
+static int
+life_seven(struct lane_ctx *c)
+{
+	(void)c;
+	return 7;
+}
+
+static int
+life_undeclared(struct lane_ctx *c)
+{
+	return lane_printf(c, 200, "text/plain", "%lld",
+	    (long long)lane_arg_int(c, "absent"));
+}
+
+static int
+life_mistyped(struct lane_ctx *c)
+{
+	return lane_printf(c, 200, "text/plain", "%lld",
+	    (long long)lane_arg_int(c, "word"));
+}
+
+static int
+life_no_done(struct lane_ctx *c)
+{
+	return lane_sql(c, .sql = "SELECT 1");
+}
+
+static const struct lane_field word[] = {
+	{.name = "word", .where = LANE_IN_QUERY, .type = LANE_TYPE_TEXT},
+	{.name = NULL},
+};
+
 static const struct lane_field config[] = {
 	{.name = "init", .where = LANE_IN_CONFIG, .type = LANE_TYPE_TEXT,
 	    .fallback = "ok"},
@@ -133,6 +175,11 @@ static const struct lane_route routes[] = {
 	{.name = "ok", .path = "/life", .run = life_ok},
 	{.name = "crash", .path = "/crash", .run = life_crash},
 	{.name = "stall", .path = "/stall", .run = life_stall},
+	{.name = "seven", .path = "/seven", .run = life_seven},
+	{.name = "undeclared", .path = "/undeclared", .run = life_undeclared},
+	{.name = "mistyped", .path = "/mistyped", .run = life_mistyped,
+	    .fields = word},
+	{.name = "no_done", .path = "/no_done", .run = life_no_done},
 	{.name = NULL},
 };
 

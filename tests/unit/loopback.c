@@ -36,6 +36,13 @@ loopback_stats_view(void *ctx, struct stats_view *ret_view)
 	memset(ret_view, 0, sizeof(*ret_view));
 	ret_view->total = lo->stats;
 	ret_view->reload_ok = true;
+	ret_view->workers = calloc(1, sizeof(*ret_view->workers));
+	if (ret_view->workers == NULL)
+		return -1;
+	ret_view->worker_count = 1;
+	ret_view->workers[0].pid = getpid();
+	ret_view->workers[0].state = WORKER_SERVING;
+	ret_view->workers[0].stats = lo->stats;
 	return 0;
 }
 

@@ -174,6 +174,13 @@ run_race(struct lane_ctx *c)
 	return wait_for(c, 1, done_204);
 }
 
+/* An error at once, beside what was begun. */
+static int
+run_refuse(struct lane_ctx *c)
+{
+	return wait_for(c, 60000, done_async) == LANE_ASYNC ? 503 : -ENOMEM;
+}
+
 static int
 run_endless(struct lane_ctx *c)
 {
@@ -198,6 +205,7 @@ static const struct lane_route routes[] = {
     {.name = "wait_silent", .path = "/wait_silent", .run = run_wait_silent},
     {.name = "wait_leak", .path = "/wait_leak", .run = run_wait_leak},
     {.name = "race", .path = "/race", .run = run_race},
+    {.name = "refuse", .path = "/refuse", .run = run_refuse},
     {.name = "endless", .path = "/endless", .run = run_endless},
     {.name = NULL},
 };
@@ -241,6 +249,14 @@ crash_report(struct lane_ctx *c, const struct lane_crash *crash)
 	return 200;
 }
 
+static int
+shape_error(struct lane_ctx *c, const struct lane_problem *problem)
+{
+	if (problem->status != 503)
+		return LANE_NEXT;
+	return lane_send(c, 503, "text/x-mine", LANE_STR("mine"));
+}
+
 static const struct lane_module probe = {
     .abi = LANE_ABI,
     .name = "probe",
@@ -249,6 +265,7 @@ static const struct lane_module probe = {
     .on_worker_start = start,
     .on_worker_stop = stop,
     .on_crash_report = crash_report,
+    .on_request_error = shape_error,
 };
 
 static const struct module_given given[] = {{"probe", &probe}, {NULL, NULL}};
@@ -332,6 +349,21 @@ the_answer_cancels_what_is_still_under_way(void **state)
 	assert_int_equal(reply.status, 204);
 	assert_int_equal(cancelled, 1);
 	assert_int_equal(deferred, 1);
+	reply_done(&reply);
+	loopback_close(lo);
+}
+
+static void
+an_error_at_once_cancels_too_and_is_shaped(void **state)
+{
+	struct loopback *lo = loopback_open_with("{" MODULE "}", given);
+	struct reply reply;
+
+	cancelled = 0;
+	loopback_ask(lo, "GET /p/refuse HTTP/1.0\r\n\r\n", &reply);
+	assert_int_equal(reply.status, 503);
+	assert_int_equal(cancelled, 1);
+	assert_true(str_eq(reply.body, STR("mine")));
 	reply_done(&reply);
 	loopback_close(lo);
 }
@@ -504,6 +536,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_module_code_returns_is_taken_or_told),
 	    cmocka_unit_test(the_answer_cancels_what_is_still_under_way),
+	    cmocka_unit_test(an_error_at_once_cancels_too_and_is_shaped),
 	    cmocka_unit_test(a_deadline_cancels_and_answers),
 	    cmocka_unit_test(hooks_run_at_start_and_stop),
 	    cmocka_unit_test(a_bad_module_is_refused_with_its_reason),

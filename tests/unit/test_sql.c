@@ -220,8 +220,8 @@ check(struct lane_test *t, const char *path, const char *sql, int status,
 	if (a.status != status ||
 	    (body != NULL &&
 		memmem(a.body.p, a.body.len, body, strlen(body)) == NULL))
-		fail_msg(
-		    "%s %s: %d %.*s", path, sql, a.status, LANE_FMT(a.body));
+		fail_msg("%s %s: %d %.*s", path, sql != NULL ? sql : "",
+		    a.status, LANE_FMT(a.body));
 }
 
 static void

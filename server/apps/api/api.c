@@ -75,7 +75,7 @@ init_metrics(struct lane_init *in, struct api *api)
 	api->crashes =
 	    lane_counter(in, "crashes_total", "Workers that have died");
 	api->performance_us = lane_histogram(
-	    in, "performance", "Time taken by /api/performance");
+	    in, "performance_seconds", "Time taken by /api/performance");
 }
 
 static int
@@ -90,7 +90,7 @@ init(struct lane_init *in)
 		fini(api);
 		return lane_init_fail(in, "monitor", "out of memory");
 	}
-	api->failure_rate = lane_config(in, "failure_rate").u.f;
+	api->failure_rate = lane_config_float(in, "failure_rate");
 	api->retry_ms = (unsigned)lane_config_int(in, "retry_ms");
 	random_init(&api->random, (uint64_t)lane_config_int(in, "seed"));
 	store_init(&api->schema);
@@ -113,7 +113,7 @@ stop(struct lane_ctx *c)
 	struct lane_figures now;
 
 	lane_figures(c, &now);
-	lane_log(c, LANE_INFO, "a worker stops; %llu requests were served",
+	lane_log(c, LANE_INFO, "a worker stops; all have served %llu requests",
 	    (unsigned long long)now.requests);
 	return 200;
 }

@@ -36,13 +36,14 @@ static void
 health_add_memory(struct lane_json_writer *w, const struct memory *m)
 {
 	unsigned long long used_kb = m->total_kb - m->available_kb;
+	double percent = m->total_kb > 0
+	    ? 100.0 * (double)used_kb / (double)m->total_kb : 0;
 
 	lane_json_key(w, "memory");
 	lane_json_object(w);
 	lane_json_add_int(w, "used_mb", (int64_t)(used_kb / 1024));
 	lane_json_add_int(w, "available_mb", (int64_t)(m->available_kb / 1024));
-	lane_json_add_float(w, "usage_percent", m->total_kb == 0 ? 0
-	    : (double)(used_kb * 1000 / m->total_kb) / 10);
+	lane_json_add_float(w, "usage_percent", percent);
 	lane_json_end(w);
 }
 

@@ -16,7 +16,8 @@
 
 struct performance {
 	unsigned waiting; /* parts under way */
-	int64_t start_ms, beside_ms;
+	uint64_t start_us;
+	int64_t beside_ms;
 	int64_t row_count;
 	uint64_t number[NUMBERS];
 };
@@ -55,13 +56,14 @@ static int
 performance_send(struct lane_ctx *c, const struct performance *p)
 {
 	const struct api *api = lane_state(c);
-	int64_t taken_ms = lane_now_ms(c) - p->start_ms;
+	uint64_t taken_us = lane_clock_us() - p->start_us;
+	int64_t taken_ms = (int64_t)(taken_us / 1000);
 	struct lane_str taken = lane_format(c, "%lldms", (long long)taken_ms);
 	struct lane_json_writer *w = lane_json_new(c);
 
 	if (taken.p == NULL || lane_set(c, "X-Processing-Time", taken) != 0)
 		return -ENOMEM;
-	lane_observe_us(api->performance_us, (uint64_t)taken_ms * 1000);
+	lane_observe_us(api->performance_us, taken_us);
 	lane_json_object(w);
 	lane_json_add_str(w, "status", LANE_STR("success"));
 	performance_add_numbers(w, p);
@@ -75,6 +77,13 @@ performance_send(struct lane_ctx *c, const struct performance *p)
 	lane_json_add_int(w, "timestamp", lane_time_s(c));
 	lane_json_end(w);
 	return lane_json_send(w, 200);
+}
+
+/* Since it began. */
+static int64_t
+performance_ms(const struct performance *p)
+{
+	return (int64_t)((lane_clock_us() - p->start_us) / 1000);
 }
 
 /* One part has come; the last one answers. */
@@ -95,7 +104,7 @@ performance_on_timer(struct lane_ctx *c, void *state)
 {
 	struct performance *p = state;
 
-	p->beside_ms = lane_now_ms(c) - p->start_ms;
+	p->beside_ms = performance_ms(p);
 	return performance_part(c, p);
 }
 
@@ -106,7 +115,7 @@ performance_on_rows(struct lane_ctx *c, void *state, struct lane_rows *rows)
 
 	if (lane_rows_status(rows) != 0)
 		return store_fail(c, rows);
-	p->beside_ms = lane_now_ms(c) - p->start_ms;
+	p->beside_ms = performance_ms(p);
 	p->row_count = lane_rows_count(rows);
 	return performance_part(c, p);
 }
@@ -130,7 +139,7 @@ performance(struct lane_ctx *c)
 	if (p == NULL)
 		return -ENOMEM;
 	p->waiting = 2;
-	p->start_ms = lane_now_ms(c);
+	p->start_us = lane_clock_us();
 	rc = lane_offload(c, numbers_work, performance_on_numbers, p);
 	return rc == LANE_ASYNC ? performance_start_beside(c, p) : rc;
 }

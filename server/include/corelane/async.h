@@ -133,6 +133,10 @@ int lane_spawn(struct lane_ctx *c, lane_done_fn fn, void *state);
 int64_t lane_now_ms(struct lane_ctx *c);
 int64_t lane_time_s(struct lane_ctx *c);
 
+/* Microseconds of CLOCK_MONOTONIC at this moment: for lane_observe_us().
+ * Context: any thread. */
+uint64_t lane_clock_us(void);
+
 /* The log, with the request's id. */
 enum lane_log_level { LANE_DEBUG, LANE_INFO, LANE_WARN, LANE_ERROR };
 void lane_log(struct lane_ctx *c, enum lane_log_level level, const char *fmt,

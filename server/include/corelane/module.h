@@ -182,6 +182,7 @@ struct lane_module {
 /* For init(): the configuration's keys, and the module's own state. */
 struct lane_value lane_config(struct lane_init *in, const char *key);
 int64_t lane_config_int(struct lane_init *in, const char *key);
+double lane_config_float(struct lane_init *in, const char *key);
 bool lane_config_bool(struct lane_init *in, const char *key);
 struct lane_str lane_config_text(struct lane_init *in, const char *key);
 /* All of "config"; lent until init() returns. */
