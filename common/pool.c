@@ -187,7 +187,9 @@ pool_done(struct pool *p)
 	assert(p->in_use == 0);
 	if (p->spare != NULL)
 		pool_slab_drop(p, p->spare);
-	p->spare = NULL;
+	if (p->partial != NULL)
+		pool_slab_drop(p, p->partial);
+	p->spare = p->partial = NULL;
 }
 
 void *
@@ -223,14 +225,19 @@ pool_put(struct pool *p, void *object)
 		return;
 	slab = pool_slab_of(o);
 	assert(slab->used > 0);
-	if (slab->used == slab->capacity)
+	if (slab->used == slab->capacity) {
+		if (p->partial != NULL && p->partial->used == 0)
+			pool_shrink(p, p->partial);
 		pool_slab_insert(p, slab);
+	}
 	o->next = slab->free;
 	slab->free = o;
 	poison_set(o, p->object_bytes);
 	p->in_use--;
-	if (--slab->used == 0)
-		pool_shrink(p, slab);
-	else if (slab->next != NULL && slab->used < slab->next->used)
+	if (--slab->used == 0) {
+		if (p->spare != NULL || slab != p->partial ||
+		    slab->next != NULL)
+			pool_shrink(p, slab);
+	} else if (slab->next != NULL && slab->used < slab->next->used)
 		pool_slab_demote(p, slab);
 }

@@ -23,7 +23,9 @@
 struct pool_slab;
 
 struct pool {
-	struct pool_slab *partial;	/* slabs with room, most used first */
+	/* Slabs with room, most used first.  An empty one is alone here, and
+	 * then the spare one: who gets and puts by turns moves nothing. */
+	struct pool_slab *partial;
 	struct pool_slab *spare;	/* one empty slab, or NULL */
 	size_t object_bytes;
 	size_t in_use;			/* objects handed out */

@@ -82,18 +82,6 @@ recorder_add_label(struct recorder *rec, struct str route, struct str handler)
 	return ++rec->label_count;
 }
 
-/* The first that is free, else the one after the last: the oldest, mostly. */
-static uint32_t
-recorder_choose(const struct recorder *rec)
-{
-	const uint32_t all = (1u << RECORDER_LOOP_RECORDS) - 1;
-	uint32_t busy = atomic_load_explicit(&rec->busy, memory_order_relaxed);
-
-	if (busy != all)
-		return (uint32_t)__builtin_ctz(~busy);
-	return (rec->at + 1) % RECORDER_LOOP_RECORDS;
-}
-
 uint64_t
 recorder_begin(
     struct recorder *rec, const struct recorder_what *what, uint64_t now_ns)
@@ -105,6 +93,7 @@ recorder_begin(
 	rec->at = i;
 	record->mark = ++rec->count * RECORDER_LOOP_RECORDS + i;
 	record->begun_ns = now_ns;
+	record->text = what->text;
 	recorder_note_fill(&record->note, what);
 	atomic_store_explicit(
 	    &record->phase, RECORD_WAITING, memory_order_relaxed);

@@ -70,6 +70,9 @@ struct recorder_what {
 	struct str method, target;
 	struct str id;
 	uint32_t label; /* of its route: recorder_add_label() */
+	/* A number for method, target and label together: who comes with it
+	 * again has the same ones.  0: none. */
+	uint64_t text;
 };
 
 /* The same without pointers, cut to fit. */
@@ -83,6 +86,7 @@ struct recorder_note {
 struct recorder_record {
 	uint64_t mark; /* 0: never used; else ends in its index */
 	uint64_t begun_ns, entered_ns; /* CLOCK_MONOTONIC */
+	uint64_t text; /* what the note says, as recorder_what has it */
 	_Atomic uint32_t phase;
 	_Atomic uint32_t tid; /* a pool thread's record: whose */
 	struct recorder_note note;
@@ -138,6 +142,43 @@ uint32_t recorder_add_label(
 /* Begins a record.  Returns its mark, never 0, by which it is found again. */
 uint64_t recorder_begin(struct recorder *rec, const struct recorder_what *what,
     uint64_t now_ns) __attribute__((nonnull(1, 2)));
+
+/* The first that is free, else the one after the last: the oldest, mostly. */
+static inline uint32_t
+recorder_choose(const struct recorder *rec)
+{
+	const uint32_t all = (1u << RECORDER_LOOP_RECORDS) - 1;
+	uint32_t busy = atomic_load_explicit(&rec->busy, memory_order_relaxed);
+
+	if (busy != all)
+		return (uint32_t)__builtin_ctz(~busy);
+	return (rec->at + 1) % RECORDER_LOOP_RECORDS;
+}
+
+/*
+ * Begins and enters a record like the last one in its place: recorder_begin()
+ * without the copy, for what comes again and again.  Returns 0, having done
+ * nothing, when that one was another.
+ */
+static inline uint64_t
+recorder_begin_again(struct recorder *rec, uint64_t text,
+    enum record_phase phase, uint64_t now_ns)
+{
+	uint32_t busy = atomic_load_explicit(&rec->busy, memory_order_relaxed);
+	uint32_t i = recorder_choose(rec);
+	struct recorder_record *record = &rec->loop[i];
+
+	if (text == 0 || record->text != text)
+		return 0;
+	rec->at = i;
+	record->mark = ++rec->count * RECORDER_LOOP_RECORDS + i;
+	record->begun_ns = record->entered_ns = now_ns;
+	record->note.id_len = 0;
+	atomic_store_explicit(&record->phase, phase, memory_order_relaxed);
+	atomic_store_explicit(&rec->busy, busy | 1u << i, memory_order_relaxed);
+	atomic_store_explicit(&rec->current, i + 1, memory_order_relaxed);
+	return record->mark;
+}
 
 /* Says that the loop goes on with it.  Returns false when the record has been
  * given to another: begin it again. */

@@ -245,11 +245,17 @@ struct config_routes {
 	size_t count;
 };
 
+/* A shared object, and where the file names it. */
+struct config_library {
+	struct str path; /* absolute; or a bare name, to be looked for */
+	struct config_pos pos;
+};
+
 /* One entry of "modules". */
 struct config_module {
 	struct config_pos pos;
 	struct str name;
-	struct str file; /* absolute; or a bare name, to be looked for */
+	struct config_library file;
 	struct str prefix; /* of the module's own paths: "" or "/api" */
 	bool routes; /* serve the module's own paths */
 	struct config_middlewares middleware; /* of those */

@@ -153,8 +153,8 @@ static const char *const kind_wants[FIELD_KIND_COUNT] = {
 	[FIELD_OUTPUT] = "\"stderr\", \"stdout\" or a path",
 	[FIELD_ADDRESS] = "an address like \"127.0.0.1:8080\"",
 	[FIELD_LIBRARY] = "a name like \"api.so\", or a path",
-	[FIELD_DATABASE] = "\"sqlite:PATH\" or "
-	    "\"postgresql://USER@HOST/NAME\"",
+	[FIELD_DATABASE] =
+	    "\"sqlite:PATH\" or \"postgresql://USER@HOST/NAME\"",
 	[FIELD_METHODS] = "a list of methods like [\"GET\", \"POST\"]",
 	[FIELD_STRINGS] = "a list of strings",
 	[FIELD_MAP] = "an object of strings",

@@ -39,7 +39,7 @@ enum field_kind {
 	FIELD_PATH,		/* struct str, made absolute */
 	FIELD_OUTPUT,		/* struct str: "stderr", "stdout" or a path */
 	FIELD_ADDRESS,		/* struct str that address_parse() takes */
-	FIELD_LIBRARY,		/* struct str: "api.so", or a path */
+	FIELD_LIBRARY,		/* struct config_library: "api.so", or a path */
 	FIELD_DATABASE,		/* struct str: "sqlite:..." made absolute */
 	FIELD_ENUM,		/* an enum or int: the index in `names` */
 	FIELD_SELECTOR,		/* the same; it chooses a section's variant */

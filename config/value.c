@@ -344,16 +344,27 @@ read_path(struct reader *r, const struct field *f, struct node *n, void *base)
 		value_put_str(f, base, n->text);
 		return;
 	}
-	/* A bare name is looked for where modules are installed. */
-	if (f->kind == FIELD_LIBRARY && str_find(n->text, '/') == n->text.len) {
-		value_put_str(f, base, n->text);
-		return;
-	}
 	path = file_resolve(r->arena, r->folder, n->text);
 	if (path.p == NULL)
 		r->report->out_of_memory = true;
 	else
 		value_put_str(f, base, path);
+}
+
+/* A bare name is looked for where modules are installed. */
+static void
+read_library(struct reader *r, const struct field *f, struct node *n,
+    void *base)
+{
+	struct config_library *library =
+	    (void *)((char *)base + f->offset);
+
+	library->pos = n->pos;
+	if (n->kind == NODE_STRING && n->text.len > 0 &&
+	    str_find(n->text, '/') == n->text.len)
+		library->path = n->text;
+	else
+		read_path(r, f, n, base);
 }
 
 static void
@@ -576,7 +587,7 @@ read_value(struct reader *r, const struct field *f, struct node *n, void *base)
 		[FIELD_METHODS] = read_methods,
 		[FIELD_STRINGS] = read_strings,
 		[FIELD_MAP] = read_map,
-		[FIELD_LIBRARY] = read_path,
+		[FIELD_LIBRARY] = read_library,
 		[FIELD_DATABASE] = read_database,
 		[FIELD_JSON] = read_json,
 		[FIELD_NODE] = read_node,

@@ -26,7 +26,7 @@ declare -A PACKAGES=(
 	    procps git valgrind libc6-dbg postgresql sqlite3"
 	[lint]="git clang clang-format clang-tidy shellcheck universal-ctags
 	    python3"
-	[bench]="python3 util-linux"
+	[bench]="python3 util-linux postgresql"
 	[profile]="linux-perf python3"
 )
 

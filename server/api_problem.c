@@ -21,7 +21,7 @@ lane_fail_with(struct lane_ctx *c, const struct lane_problem *problem)
 	return rc != 0 ? rc : problem_set(c->request, problem);
 }
 
-static int
+static __attribute__((format(printf, 3, 0))) int
 problem_fail_v(struct lane_ctx *c, struct lane_problem *p, const char *fmt,
     va_list ap)
 {

@@ -86,7 +86,7 @@ test_turn(struct lane_test *t)
 static struct config *
 test_config(const struct lane_module *module, const char *text)
 {
-	struct config_problems problems;
+	struct config_problems problems = {0};
 	struct config *cfg = NULL;
 	struct buf plain;
 	size_t i;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/db/db.h"
+#include "server/fetch.h"
 #include "server/handlers/file_cache.h"
 #include "server/internal.h"
 #include "server/module.h"
@@ -115,6 +117,25 @@ check_route(struct server *srv, struct route_table *table,
 	check_middleware(srv, &cfg->middleware, own, problems);
 }
 
+static void
+check_databases(const struct config *cfg, struct config_problems *problems)
+{
+	struct error err;
+	size_t i;
+
+	for (i = 0; i < cfg->databases.count; i++) {
+		const struct config_database *db = &cfg->databases.item[i];
+		char path[128];
+
+		if (db_check(db, cfg->offload_threads > 0, &err) == 0)
+			continue;
+		snprintf(path, sizeof(path), "databases.%.*s",
+		    STR_FMT(db->name));
+		config_problem_add(problems, cfg, db->pos, path, "%s",
+		    err.text);
+	}
+}
+
 /* Enough of a server for setup(); the modules, if any, are loaded. */
 static void
 check_all(struct server *srv, struct config_problems *problems)
@@ -129,6 +150,7 @@ check_all(struct server *srv, struct config_problems *problems)
 		    (struct config_pos){0, 0}, NULL, "out of memory");
 		return;
 	}
+	check_databases(srv->config, problems);
 	check_middleware(srv, &srv->config->middleware, "middleware", problems);
 	for (i = 0; i < routes->count; i++)
 		check_route(srv, table, routes, i, problems);
@@ -223,6 +245,11 @@ server_file_count(const struct config *cfg)
 	for (i = 0; i < cfg->routes.count; i++)
 		if (cfg->routes.item[i].handler == HANDLER_STATIC)
 			count += FILE_CACHE_MAX + 1;
+	for (i = 0; i < cfg->databases.count; i++)
+		count += db_file_count(&cfg->databases.item[i]);
+	/* Which module sends requests of its own shows only then. */
+	if (cfg->modules.count > 0)
+		count += FETCH_CONNECTIONS_MAX;
 	return count;
 }
 

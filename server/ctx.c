@@ -302,11 +302,16 @@ ctx_tasks_init(struct server *srv)
 void
 ctx_tasks_done(struct server *srv)
 {
+	struct lane_ctx *c;
+
+	/* What is deferred may not spawn more. */
 	srv->has_no_tasks = true;
 	srv->new_tasks = NULL;
 	srv->new_tasks_last = &srv->new_tasks;
-	while (srv->tasks != NULL)
-		ctx_end_task(srv->tasks, -ECANCELED);
+	while ((c = srv->tasks) != NULL) {
+		ctx_end_task(c, -ECANCELED);
+		assert(srv->tasks != c);
+	}
 	if (srv->base != NULL && event_initialized(&srv->task_event))
 		event_del(&srv->task_event);
 }

@@ -12,6 +12,9 @@
 #ifndef CORELANE_SERVER_FETCH_H
 #define CORELANE_SERVER_FETCH_H
 
+/* To all servers, of one worker. */
+#define FETCH_CONNECTIONS_MAX 256
+
 struct fetcher;
 
 /* Made by the first sub-request of a server, so after fork; NULL is a no-op.

@@ -24,7 +24,6 @@
 
 /* Transfers under way; what is beyond the connections waits inside libcurl. */
 #define FETCH_MAX 1024
-#define FETCH_CONNECTIONS_MAX 256
 #define FETCH_HOST_CONNECTIONS_MAX 128
 #define FETCH_IDLE_MAX 128
 

@@ -30,6 +30,7 @@ flight_what(const struct request *r)
 	    .target = r->head->target,
 	    .id = r->id,
 	    .label = r->route != NULL ? r->route->label : 0,
+	    .text = r->head->memo_id,
 	};
 }
 

@@ -3,7 +3,7 @@
  * What the flight recorder is told of requests: which one the loop runs, so
  * that a death can be laid at its door (common/recorder.h).
  *
- *	pipeline.c	flight_enter ... flight_leave, flight_end
+ *	pipeline.c	flight_start, flight_enter ... flight_leave, flight_end
  *	ctx.c		the same around a module's continuations, and tasks
  *
  * All of it does nothing where the server was given no recorder.
@@ -24,6 +24,20 @@ uint32_t flight_add_route(struct server *srv, const struct config_route *cfg);
 
 /* A request that has no record, or whose record was given to another. */
 void flight_begin(struct request *r, enum record_phase phase);
+
+/* The loop takes a request up, which has no id as yet. */
+static inline void
+flight_start(struct request *r, enum record_phase phase)
+{
+	struct recorder *rec = r->srv->recorder;
+
+	if (rec == NULL)
+		return;
+	r->record = recorder_begin_again(rec, r->head->memo_id, phase,
+	    r->srv->clock.mono_ns);
+	if (r->record == 0)
+		flight_begin(r, phase);
+}
 
 /* The loop goes on with a request. */
 static inline void

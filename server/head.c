@@ -606,6 +606,7 @@ head_parse(struct head_store *st, struct str raw,
 	h->target = str_from(NULL, 0);
 	memset(h->first, 0, sizeof(h->first));
 	h->is_routed = false;
+	h->memo_id = 0;
 	if (check_bytes(raw, ret_refusal) == -1)
 		return NULL;
 	if (http_parser_execute(&st->parser, &head_settings, raw.p, raw.len) !=

@@ -65,6 +65,7 @@ struct head {
 	bool is_path_decoded;		/* path isn't part of raw */
 	bool is_routed;			/* `match` is filled in */
 	struct route_match match;	/* kept with the head: see memo.h */
+	uint64_t memo_id;		/* of its text; 0: not from there */
 };
 
 /* How far head_find() has looked; zero it for a new head. */

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define STATUS_MIN 100
 #define STATUS_MAX 599
@@ -238,16 +239,36 @@ is_token(struct str s)
 	return s.len > 0;
 }
 
+static bool
+is_value_byte(unsigned char c)
+{
+	return (c >= 0x20 || c == '\t') && c != 0x7f;
+}
+
+/* Whether one of eight bytes is below 0x20 or 0x7f: a tab is, too. */
+static bool
+has_control(uint64_t w)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+	uint64_t del = w ^ (ones * 0x7f);
+
+	return (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & tops;
+}
+
 bool
 is_field_value(struct str s)
 {
-	size_t i;
+	size_t i = 0, j;
+	uint64_t w;
 
-	for (i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
+	for (; s.len - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, s.p + i, sizeof(w));
+		for (j = i; has_control(w) && j < i + sizeof(w); j++)
+			if (!is_value_byte((unsigned char)s.p[j]))
+				return false;
 	}
+	for (; i < s.len; i++)
+		if (!is_value_byte((unsigned char)s.p[i]))
+			return false;
 	return true;
 }

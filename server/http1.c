@@ -233,10 +233,16 @@ http1_want_body(struct request *r)
 	return false;
 }
 
+static bool
+http1_is_streamed(const struct request *r)
+{
+	return r->route != NULL && r->route->body == HANDLER_BODY_STREAM;
+}
+
 bool
 http1_takes_body(const struct request *r)
 {
-	return r->route != NULL && r->route->body == HANDLER_BODY_STREAM &&
+	return http1_is_streamed(r) &&
 	    (r->phase != PHASE_PENDING || r->pending_from == PHASE_HANDLE) &&
 	    r->refusal.status == 0 && !r->is_ended && !r->is_body_paused &&
 	    !body_is_done(&r->reader);
@@ -365,9 +371,8 @@ http1_tell_end(struct request *r)
 {
 	const struct service_route *route = r->route;
 
-	if (route == NULL || route->body != HANDLER_BODY_STREAM ||
-	    r->refusal.status != 0 || r->is_body_told || r->is_ended ||
-	    !body_is_done(&r->reader))
+	if (!http1_is_streamed(r) || r->refusal.status != 0 ||
+	    r->is_body_told || r->is_ended || !body_is_done(&r->reader))
 		return;
 	r->is_body_told = true;
 	if (r->phase == PHASE_PENDING)
@@ -500,9 +505,11 @@ http1_send(struct conn *c, struct str *in)
 		http1_rest(c);
 		return true;
 	}
-	if (!http1_feed(c, in))
-		return c->state != CONN_CLOSED;
-	http1_tell_end(c->req);
+	if (http1_is_streamed(c->req)) {
+		if (!http1_feed(c, in))
+			return c->state != CONN_CLOSED;
+		http1_tell_end(c->req);
+	}
 	switch (http1_send_content(c->req)) {
 	case HTTP1_SENT:
 		http1_end(c);

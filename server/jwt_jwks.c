@@ -90,7 +90,7 @@ static int
 jwk_read_rsa(const cJSON *jwk, EVP_PKEY **ret_pkey, struct error *err)
 {
 	OSSL_PARAM_BLD *build;
-	struct jwk_value n, e;
+	struct jwk_value n = {0}, e = {0};
 	BIGNUM *bn_n, *bn_e;
 
 	if (jwk_read(jwk, "n", &n, err) == -1 ||

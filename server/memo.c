@@ -26,6 +26,7 @@ struct memo_entry {
 };
 
 struct memo {
+	uint64_t last_id;
 	struct memo_entry entry[MEMO_ENTRIES];
 };
 
@@ -114,6 +115,7 @@ memo_offer(struct memo *m, unsigned key, const struct head *h)
 	memcpy(e->bytes, h->raw.p, h->raw.len);
 	memcpy(e->fields, h->fields, h->field_count * sizeof(e->fields[0]));
 	e->head = *h;
+	e->head.memo_id = ++m->last_id;
 	e->head.fields = e->fields;
 	e->head.raw.p = e->bytes;
 	head_rebase(&e->head, h->raw, e->bytes);

@@ -62,7 +62,9 @@ module_problem(struct module_load *load, const char *key, const char *fmt, ...)
 	snprintf(where, sizeof(where), "%s%s%s", load->path,
 	    key != NULL ? "." : "", key != NULL ? key : "");
 	config_problem_add(load->problems, load->srv->config,
-	    load->m->config->pos, where, "%s", text);
+	    key != NULL && strcmp(key, "file") == 0
+	    ? load->m->config->file.pos : load->m->config->pos,
+	    where, "%s", text);
 }
 
 /* Finding and opening. */
@@ -94,7 +96,7 @@ static struct str
 module_find_file(struct module_load *load)
 {
 	struct arena *a = &load->set->arena;
-	struct str file = load->m->config->file, path, program;
+	struct str file = load->m->config->file.path, path, program;
 	unsigned i;
 
 	if (str_find(file, '/') < file.len)
@@ -411,7 +413,7 @@ module_set_new(struct server *srv, const struct module_given *given,
 	size_t i;
 
 	if (set == NULL)
-		return NULL;
+		goto fail;
 	arena_init(&set->arena, NULL);
 	set->item = calloc(cfg->count + 1, sizeof(*set->item));
 	for (i = 0; set->item != NULL && i < cfg->count; i++) {
@@ -424,6 +426,7 @@ module_set_new(struct server *srv, const struct module_given *given,
 	if (rc == 0 && set->item != NULL &&
 	    module_bring_routes(set, srv->config) == 0)
 		return set;
+fail:
 	if (rc == 0)
 		config_problem_add(problems, srv->config,
 		    (struct config_pos){0, 0}, "modules", "out of memory");
@@ -438,7 +441,7 @@ module_set_free(struct module_set *set)
 
 	if (set == NULL)
 		return;
-	for (i = 0; i < set->count; i++) {
+	for (i = 0; set->item != NULL && i < set->count; i++) {
 		struct module *m = &set->item[i];
 
 		if (m->is_initialised && m->def->fini != NULL)

@@ -148,7 +148,7 @@ pipeline_handler_name(const struct request *r)
 }
 
 /* A handler has failed: the log gets the detail, the client doesn't. */
-static void
+static __attribute__((noinline, cold)) void
 pipeline_fail(struct request *r, int result)
 {
 	const char *what = result < 0 ? strerrordesc_np(-result) : NULL;
@@ -214,7 +214,7 @@ pipeline_run(struct request *r)
 		case PHASE_ROUTE:
 			pipeline_route(r);
 			http1_limit_body(r);
-			flight_enter(r, RECORD_MIDDLEWARE);
+			flight_start(r, RECORD_MIDDLEWARE);
 			r->phase = PHASE_BEFORE;
 			break;
 		case PHASE_BEFORE:

@@ -14,7 +14,7 @@
 #include "server/internal.h"
 #include "server/request.h"
 
-static int
+static __attribute__((noinline, cold)) int
 fields_grow(struct request *r)
 {
 	struct response *res = &r->res;

@@ -107,7 +107,8 @@ service_add_route(struct service *svc, struct server *srv,
 	route->handler = h;
 	route->label = flight_add_route(srv, cfg);
 	if (h->setup != NULL && h->setup(cfg, srv, &route->state, err) == -1)
-		return error_wrap(err, "handler %s", h->name);
+		return cfg->handler == HANDLER_MODULE ? -1
+		    : error_wrap(err, "handler %s", h->name);
 	route->body_bytes = service_body_bytes(srv, route);
 	if (h->body != NULL)
 		route->body = h->body(route->state);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""examples.py [--compiler COMMAND] HEADER...
+"""examples.py [--compiler COMMAND] FILE...
 
 Compiles the examples in the comments of public headers, as strict C11: a block
-that is indented by a tab and has a line that ends in a semicolon is code.
+that is indented by a tab and has a line that ends in a semicolon is code.  Of a
+README beside server/ it takes what is fenced as C.
 
 A block with a function or a definition in it stands for itself; statements are
 put into a handler.  What follows a line of code behind a tab, in parentheses,
@@ -22,6 +23,7 @@ FLAGS = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror",
 
 HEAD = """#include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include <corelane/corelane.h>
 #include <corelane/test.h>
 """
@@ -58,6 +60,18 @@ def blocks(text):
             block = []
 
 
+def fenced(text):
+    """The same of Markdown: what is fenced as C."""
+    for match in re.finditer(r"^```c\n(.*?)^```", text, re.S | re.M):
+        yield text.count("\n", 0, match.start(1)) + 1, match[1]
+
+
+def include_folder(path):
+    if path.endswith(".md"):
+        return path[:path.rindex("/") + 1] + "server/include"
+    return path[:path.rindex("corelane/")]
+
+
 def source(block, place):
     """A whole file around an example."""
     if DEFINITION.search(block):
@@ -76,14 +90,15 @@ def source(block, place):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--compiler", default="cc")
-    parser.add_argument("headers", nargs="+")
+    parser.add_argument("files", nargs="+")
     args = parser.parse_args()
     count = failed = 0
-    for path in args.headers:
-        include = path[:path.rindex("corelane/")]
+    for path in args.files:
+        include = include_folder(path)
         with open(path, encoding="utf-8") as f:
             text = f.read()
-        for first, block in blocks(text):
+        take = fenced if path.endswith(".md") else blocks
+        for first, block in take(text):
             if not re.search(r";$", block, re.M):
                 continue
             count += 1

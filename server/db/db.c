@@ -13,19 +13,22 @@
 
 #include <stdlib.h>
 
+/* SQLite's: the file, its log and the log's index.  PostgreSQL's: a socket. */
+#define DB_CONNECTION_FILES 3
+
 struct db_set {
 	size_t count;
 	struct db *db[];
 };
 
 static const struct db_scheme {
-	const char *prefix;
+	const char *prefix, *name;
 	const char *option; /* of the build */
 	const struct db_driver *const *driver;
 } db_schemes[] = {
-    {"sqlite:", "SQLite", &db_driver_sqlite},
-    {"postgresql:", "PostgreSQL", &db_driver_postgres},
-    {"postgres:", "PostgreSQL", &db_driver_postgres},
+	{"sqlite:", "SQLite", "sqlite", &db_driver_sqlite},
+	{"postgresql:", "PostgreSQL", "postgresql", &db_driver_postgres},
+	{"postgres:", "PostgreSQL", "postgresql", &db_driver_postgres},
 };
 
 static const struct db_driver *
@@ -39,37 +42,49 @@ db_driver_of(struct str url, struct error *err)
 		if (!str_has_prefix(url, str_of(scheme->prefix)))
 			continue;
 		if (*scheme->driver == NULL)
-			error_set(err, ERROR_INVALID,
-			    "this build is without "
-			    "%s",
-			    scheme->option);
+			error_set(err, ERROR_INVALID, "this corelane was built "
+			    "without %s: build it with -D%s=enabled",
+			    scheme->name, scheme->option);
 		return *scheme->driver;
 	}
-	error_set(err, ERROR_INVALID,
-	    "the url begins with neither "
+	error_set(err, ERROR_INVALID, "the url begins with neither "
 	    "\"sqlite:\" nor \"postgresql:\"");
 	return NULL;
+}
+
+int
+db_check(const struct config_database *config, bool has_pool, struct error *err)
+{
+	const struct db_driver *driver = db_driver_of(config->url, err);
+
+	if (driver == NULL)
+		return -1;
+	if (driver->needs_pool && !has_pool)
+		return error_set(err, ERROR_INVALID, "%s works on the pool: "
+		    "\"offload_threads\" must be at least 1", driver->kind);
+	return 0;
 }
 
 struct db *
 db_new(const struct config_database *config, const struct db_args *args,
     struct error *err)
 {
-	const struct db_driver *driver = db_driver_of(config->url, err);
-	struct db *db = driver != NULL ? calloc(1, sizeof(*db)) : NULL;
+	struct db *db = NULL;
 
+	if (db_check(config, args->pool != NULL, err) == -1)
+		goto fail;
+	db = calloc(1, sizeof(*db));
 	if (db == NULL) {
-		if (driver != NULL)
-			error_nomem(err, "database");
+		error_nomem(err, "database");
 		goto fail;
 	}
 	db->config = config;
-	db->driver = driver;
+	db->driver = db_driver_of(config->url, err);
 	db->base = args->base;
 	db->pool = args->pool;
 	db->stats = args->stats;
 	db->worker = args->worker;
-	if (driver->open(db, err) == 0)
+	if (db->driver->open(db, err) == 0)
 		return db;
 fail:
 	error_wrap(err, "line %u: database '%.*s'", config->pos.line,
@@ -85,6 +100,12 @@ db_free(struct db *db)
 		return;
 	db->driver->close(db);
 	free(db);
+}
+
+size_t
+db_file_count(const struct config_database *config)
+{
+	return ((size_t)config->connections + 2) * DB_CONNECTION_FILES;
 }
 
 struct db_set *

@@ -82,6 +82,7 @@ struct lane_tx {
 
 struct db_driver {
 	const char *kind; /* "sqlite" */
+	bool needs_pool; /* of threads */
 	/* Makes db->state; connects later, so that a database that is out
 	 * doesn't stop a start. */
 	int (*open)(struct db *db, struct error *err);
@@ -110,6 +111,10 @@ struct db {
 
 struct db_set;
 
+/* How many descriptors it takes at most: those of its connections, of SQLite's
+ * writer or PostgreSQL's control connection, and of asking for addresses. */
+size_t db_file_count(const struct config_database *config);
+
 /* What one is opened with; all borrowed for its life. */
 struct db_args {
 	struct event_base *base;
@@ -117,6 +122,10 @@ struct db_args {
 	struct stats *stats;
 	unsigned worker;
 };
+/* Whether such a database can be opened here: what the configuration's check
+ * tells before a start.  Returns 0, or -1. */
+int db_check(const struct config_database *config, bool has_pool,
+    struct error *err);
 struct db *db_new(const struct config_database *config,
     const struct db_args *args, struct error *err)
     __attribute__((warn_unused_result));

@@ -85,6 +85,7 @@ queue_remove(struct sqlite_job *job)
 {
 	struct sqlite_queue *queue = job->queue;
 
+	assert(queue != NULL && job->prev != NULL);
 	*job->prev = job->next;
 	if (job->next != NULL)
 		job->next->prev = job->prev;
@@ -727,10 +728,6 @@ sqlite_open(struct db *db, struct error *err)
 	path.len -= sqlite_scheme.len;
 	if (path.len == 0)
 		return error_set(err, ERROR_INVALID, "the url names no file");
-	if (db->pool == NULL)
-		return error_set(err, ERROR_INVALID,
-		    "SQLite works on the "
-		    "pool: \"offload_threads\" must be at least 1");
 	/* Its counters of memory take a lock in every allocation.  It fails
 	 * where SQLite is in use already, for the second database. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -748,6 +745,7 @@ sqlite_open(struct db *db, struct error *err)
 
 static const struct db_driver driver_sqlite = {
     .kind = "sqlite",
+    .needs_pool = true,
     .open = sqlite_open,
     .close = sqlite_close,
     .submit = sqlite_submit,

@@ -132,6 +132,10 @@ sqlite_text_put(struct sqlite_text *text)
 void
 sqlite_texts_done(struct sqlite_texts *texts)
 {
-	while (texts->oldest != NULL)
-		text_drop(texts, texts->oldest);
+	struct sqlite_text *text, *newer;
+
+	for (text = texts->oldest; text != NULL; text = newer) {
+		newer = text->newer;
+		text_drop(texts, text);
+	}
 }

@@ -11,6 +11,20 @@ clock: servers pinned to CPU 0, the client to CPU 1, one after another in turns
 with the floor, the median of the rounds, and its ratio to the floor's of the
 same rounds.  Rounds in which others used the two CPUs are left out where two
 clean ones remain.
+
+What a request costs: ka1, ka64, ka512 (so many connections that are kept),
+pipe16 (64 connections, 16 requests in one write), close (a connection each),
+json, file.
+
+What the framework costs (tests/bench/framework.py), each beside what it is
+compared with:
+  module     a module's handler, and one with a parameter of its path, beside
+             the handler `respond`: pipelined, so that it shows
+  jsonw      JSON by the streaming writer, beside the module hello
+  db-sqlite  a random row of SQLite, beside the same query in a loop in C
+  db-pg      a random row of PostgreSQL at 64 connections, beside a module that
+             waits for its answer; starts a PostgreSQL of its own
+  offload    the way to the pool of threads and back
 """
 
 import argparse
@@ -27,6 +41,7 @@ import sys
 import tempfile
 import time
 
+import framework
 import many
 import peers
 
@@ -223,6 +238,10 @@ def measure(options, server, workload, seconds):
     path, arguments = WORKLOADS[workload]
     if server.name == "floor":
         path = FLOOR_PATHS.get(workload, path)
+    return measure_path(options, server, path, arguments, seconds)
+
+
+def measure_path(options, server, path, arguments, seconds):
     command = load_command(options, server,
                            ["-u", path, "-s", str(seconds), *arguments])
     pids = server.pids()
@@ -233,13 +252,13 @@ def measure(options, server, workload, seconds):
     elapsed = time.monotonic() - started
     own, busy, after = cpu_ns(pids) - own, busy_seconds() - busy, os.times()
     if done.returncode != 0:
-        raise BenchError(f"{server.name}, {workload}: {done.stderr.strip()}")
+        raise BenchError(f"{server.name}, {path}: {done.stderr.strip()}")
     result = json.loads(done.stdout)
     client = (after.children_user + after.children_system -
               times.children_user - times.children_system)
     count = result["requests"]
     if count == 0:
-        raise BenchError(f"{server.name}, {workload}: nothing was answered")
+        raise BenchError(f"{server.name}, {path}: nothing was answered")
     return {
         "cpu_us": own / 1e3 / count,
         "rps": result["requests"] / result["seconds"],
@@ -366,6 +385,28 @@ def run_many(options, folder):
     return {"many": figures}
 
 
+def run_framework(options, folder):
+    """{workload: {name: summary}} of those that are the framework's."""
+    names = [name for name in options.workloads
+             if name in framework.WORKLOADS and not options.idle]
+    if not names:
+        return {}
+
+    def serve(name, change, env):
+        port = free_port()
+        path = corelane_config(folder, port, options.shipped, options.binary)
+        config = json.loads(read_text(path))
+        change(config)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file, indent=2)
+        command = ["env", *env, options.binary, "run", "-c", path]
+        return Server(name, command, port, f"{folder}/{name}.out")
+
+    return framework.run(framework.Bench(
+        options=options, folder=folder, serve=serve, summarise=summarise,
+        measure=lambda *args: measure_path(options, *args)), names)
+
+
 def name_list(known):
     def parse(text):
         names = [name for name in text.split(",") if name]
@@ -382,9 +423,10 @@ def options_parse():
         prog="scripts/bench", description=__doc__.partition("\n")[2],
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("-w", "--workloads", type=name_list(WORKLOADS), metavar="LIST",
+    known = [*WORKLOADS, *framework.WORKLOADS]
+    add("-w", "--workloads", type=name_list(known), metavar="LIST",
         default=["ka64", "pipe16", "close"],
-        help=f"of {', '.join(WORKLOADS)} (default: ka64,pipe16,close)")
+        help=f"of {', '.join(known)} (default: ka64,pipe16,close)")
     add("-r", "--rounds", type=int, default=5, help="default: 5")
     add("-d", "--seconds", type=float, default=1.5, help="of a round: 1.5")
     add("--peers", type=name_list(peers.PEERS), metavar="LIST",
@@ -411,7 +453,9 @@ def options_parse():
 def run(options, folder):
     if options.many:
         return run_many(options, folder)
-    results = {}
+    results = run_framework(options, folder)
+    if len(results) == len(options.workloads) and not options.idle:
+        return results
     with contextlib.ExitStack() as stack:
         servers = servers_start(options, folder, stack)
         if options.idle:
@@ -423,6 +467,8 @@ def run(options, folder):
             print_idle(options.idle, results)
             return {"idle": results}
         for workload in options.workloads:
+            if workload in framework.WORKLOADS:
+                continue
             results[workload] = run_workload(options, servers, workload)
             print_workload(workload, results[workload])
     return results

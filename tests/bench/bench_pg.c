@@ -150,7 +150,7 @@ bench_url(struct world *w, const char *name, const char *url, double seconds)
 		blocking = bench_blocking(url, seconds);
 		driver = bench_driver(w, url, connections[i], seconds);
 		printf("%-4s blocking %6.0f/s (%4.1f us CPU), driver on %d:"
-		       " %6.0f/s (%4.1f us CPU), %.1f times\n",
+		    " %6.0f/s (%4.1f us CPU), %.1f times\n",
 		    name, blocking.per_second, blocking.cpu_us, connections[i],
 		    driver.per_second, driver.cpu_us,
 		    driver.per_second / blocking.per_second);

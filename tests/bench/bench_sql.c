@@ -6,6 +6,8 @@
  *
  *	build/tests/bench/bench_sql [FILE [READS-UNDER-WAY]]
  *
+ * With 0 reads under way it is the plain loop's reads alone.
+ *
  * Context: one thread for the loop, the pool's for the driver.
  */
 #include <sqlite3.h>
@@ -226,6 +228,8 @@ main(int argc, char **argv)
 		die("no memory");
 	bench_fill(path);
 	bench_plain(path, "plain loop, read", read_sql, BENCH_READS);
+	if (argc > 2 && atoi(argv[2]) == 0)
+		return unlink(path);
 	bench_plain(path, "plain loop, write", write_sql, BENCH_WRITES);
 	snprintf(url, sizeof(url), "sqlite:%s", path);
 	config.url = str_of(url);

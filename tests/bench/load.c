@@ -6,13 +6,15 @@
  * Owns its connections and one histogram of latencies.  Invariant: all answers
  * have the size of the first, which is checked to be a 200 with a length; from
  * then on bytes are counted, not parsed, so that the client stays cheaper than
- * the server.  A surplus, a shortage, or a close counts as an error.
+ * the server.  A surplus, a shortage, or a close counts as an error.  With -v
+ * answers differ in size, so each is looked at, and one that isn't a 200 ends
+ * the run.
  *
  * Here: keep-alive, pipelines, a connection per request (-c), idle connections
  * (-i).  Not here: TLS, open-loop rates, any other method than GET.
  *
  *	load -p PORT [-u PATH] [-n CONNECTIONS] [-d DEPTH] [-s SECONDS]
- *	    [-H FIELD] [-c | -i]
+ *	    [-H FIELD] [-c | -i | -v]
  *
  * Prints one line of JSON; with -i "ready", and holds until stdin ends.
  */
@@ -36,12 +38,19 @@
 
 #define EVENTS_MAX 512
 #define SCRATCH_BYTES (1 << 20)
+/* Of an answer's head with -v. */
+#define HEAD_BYTES 1024
 
 struct client {
 	int fd;
 	bool is_connecting;
 	size_t received;	/* of the answers that are due */
 	uint64_t started_ns;
+	/* With -v. */
+	unsigned answered;	/* of this turn */
+	size_t skip;		/* bytes of the content of the one under way */
+	size_t kept;		/* bytes of a head that isn't all there */
+	char head[HEAD_BYTES];
 };
 
 struct options {
@@ -49,7 +58,7 @@ struct options {
 	const char *path, *field;
 	unsigned connections, depth;
 	double seconds;
-	bool close_each, idle;
+	bool close_each, idle, varies;
 };
 
 static struct options opt = {.path = "/plaintext", .field = "",
@@ -110,21 +119,21 @@ request_build(void)
 	return (size_t)len;
 }
 
-/* The size of the answer that starts in scratch, 0 while its head isn't all
- * there. */
+/* The size of the answer that starts at `p`, text that ends in NUL; 0 while its
+ * head isn't all there. */
 static size_t
-answer_size(void)
+answer_size(const char *p)
 {
 	const char *end, *length;
 
-	if ((end = strstr(scratch, "\r\n\r\n")) == NULL)
+	if ((end = strstr(p, "\r\n\r\n")) == NULL)
 		return 0;
-	if (strncmp(scratch, "HTTP/1.1 200 ", 13) != 0)
-		errx(1, "not a 200: %.*s", (int)(end - scratch), scratch);
-	length = strcasestr(scratch, "\r\ncontent-length:");
+	if (strncmp(p, "HTTP/1.1 200 ", 13) != 0)
+		errx(1, "not a 200: %.*s", (int)(end - p), p);
+	length = strcasestr(p, "\r\ncontent-length:");
 	if (length == NULL || length > end)
-		errx(1, "no length: %.*s", (int)(end - scratch), scratch);
-	return (size_t)(end + 4 - scratch) + strtoul(length + 17, NULL, 10);
+		errx(1, "no length: %.*s", (int)(end - p), p);
+	return (size_t)(end + 4 - p) + strtoul(length + 17, NULL, 10);
 }
 
 /* One request on a blocking socket, to the end of its answer. */
@@ -143,7 +152,7 @@ ask_once(int fd, size_t one_len)
 		have += (size_t)n;
 		scratch[have] = '\0';
 		if (size == 0)
-			size = answer_size();
+			size = answer_size(scratch);
 	}
 	return size;
 }
@@ -161,6 +170,7 @@ static void
 client_send(struct client *c)
 {
 	c->received = 0;
+	c->answered = 0;
 	if (send(c->fd, request, request_len, MSG_NOSIGNAL) !=
 	    (ssize_t)request_len)
 		error_count++;
@@ -202,15 +212,60 @@ client_on_end(struct client *c)
 }
 
 static void
+client_next_turn(struct client *c)
+{
+	client_count_turn(c);
+	c->started_ns = now_ns();
+	client_send(c);
+}
+
+/* Counts the answers in scratch; what is there of the last head is kept. */
+static void
+client_read_answers(struct client *c, size_t len)
+{
+	char *p = scratch, *end = scratch + len;
+	size_t size;
+
+	*end = '\0';
+	while (p < end) {
+		size = c->skip;
+		if (size == 0 && (size = answer_size(p)) == 0)
+			break;
+		if (size > (size_t)(end - p)) {
+			c->skip = size - (size_t)(end - p);
+			return;
+		}
+		c->skip = 0;
+		c->answered++;
+		p += size;
+	}
+	c->kept = (size_t)(end - p);
+	if (c->kept > sizeof(c->head))
+		errx(1, "the head of an answer is too long");
+	memcpy(c->head, p, c->kept);
+	if (c->answered > opt.depth)
+		error_count++;
+	if (c->answered >= opt.depth)
+		client_next_turn(c);
+}
+
+static void
 client_on_readable(struct client *c)
 {
+	size_t kept = c->kept;
 	ssize_t n;
 
-	n = recv(c->fd, scratch, sizeof(scratch), 0);
+	memcpy(scratch, c->head, kept);
+	n = recv(c->fd, scratch + kept, sizeof(scratch) - 1 - kept, 0);
 	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
 		client_on_end(c);
+		return;
+	}
+	if (opt.varies) {
+		c->kept = 0;
+		client_read_answers(c, kept + (size_t)n);
 		return;
 	}
 	c->received += (size_t)n;
@@ -218,9 +273,7 @@ client_on_readable(struct client *c)
 		return;
 	if (c->received > answers_len)
 		error_count++;
-	client_count_turn(c);
-	c->started_ns = now_ns();
-	client_send(c);
+	client_next_turn(c);
 }
 
 static void
@@ -287,7 +340,7 @@ options_parse(int argc, char *argv[])
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "p:u:n:d:s:H:ci")) != -1)
+	while ((ch = getopt(argc, argv, "p:u:n:d:s:H:civ")) != -1)
 		switch (ch) {
 		case 'p':
 			opt.port = (uint16_t)atoi(optarg);
@@ -312,6 +365,9 @@ options_parse(int argc, char *argv[])
 			break;
 		case 'i':
 			opt.idle = true;
+			break;
+		case 'v':
+			opt.varies = true;
 			break;
 		default:
 			exit(2);

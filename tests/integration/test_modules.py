@@ -183,6 +183,16 @@ def test_the_next_worker_hears_of_a_crash(corelane, tmp_path):
     assert srv.get("/life").status == 204
 
 
+def test_a_module_that_isnt_there_is_told_where_its_file_is_named(corelane):
+    srv = corelane({}, start=False)
+    with open(srv.config_file, "w", encoding="ascii") as f:
+        f.write('{\n  "modules": [\n    { "name": "near",\n'
+                '      "file": "./absent.so" }\n  ]\n}\n')
+    code, _, err = srv.command("check")
+    assert code == 1
+    assert ":4:15: modules[0].file: can't be loaded: " in err
+
+
 # -- mistakes of a handler, told in the log -----------------------------------
 
 @pytest.mark.parametrize("target,status,text", [
@@ -230,3 +240,13 @@ def test_a_reload_brings_new_code(corelane):
     code, _, err = srv.command("reload")
     assert code == 0, err
     assert srv.get("/x").status == 202
+
+
+def test_new_code_without_a_bound_handler_fails_the_reload(corelane):
+    srv = corelane(with_module("life"))
+    srv.configure(with_module("life", routes=[
+        {"path": "/x", "handler": "life.absent"}]))
+    code, _, err = srv.command("reload")
+    assert code == 1
+    assert "route '/x': there is no handler 'life.absent'" in err
+    assert srv.get("/life").status == 204

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from corelane import Corelane, binary, proc_stat, wait_until
+from corelane import Corelane, binary, module_path, proc_stat, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,30 @@ def test_too_few_files_for_the_connections_are_told_before_the_start():
     done = run("run", "-c", srv.config_file)
     assert done.returncode == 1
     assert "raise LimitNOFILE or lower limits.connections" in done.stderr
+
+
+def test_connections_of_databases_and_to_other_servers_count_as_files():
+    def others(**config):
+        srv = Corelane({"limits": {"connections": 10000000}, **config})
+        done = run("run", "-c", srv.config_file)
+        return int(re.search(r"(\d+) others", done.stderr)[1])
+
+    plain = others()
+    database = {"url": "sqlite:a.db", "connections": 40}
+    assert others(databases={"main": database}) >= plain + 40
+    module = {"name": "deadly", "file": module_path("deadly")}
+    assert others(modules=[module]) >= plain + 100
+
+
+def test_a_database_that_cant_be_opened_is_told_by_check():
+    srv = Corelane({"offload_threads": 0,
+                    "databases": {"main": {"url": "sqlite:a.db"}}})
+    done = run("check", "-c", srv.config_file)
+    assert done.returncode == 1
+    assert "databases.main: " in done.stderr
+    # Without SQLite, or without the pool that it works on.
+    assert ("-Dsqlite=enabled" in done.stderr
+            or '"offload_threads" must be at least 1' in done.stderr)
 
 
 def test_more_workers_than_the_file_says(corelane):

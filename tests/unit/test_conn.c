@@ -75,8 +75,8 @@ test_timeouts_answer_once(void **unused)
 	static const char *const begun[] = {
 		"GET /hello HTTP/1.1\r\nHo",
 		"PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
-		    "chunked\r\n\r\n5\r\nab",
+		("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+		    "chunked\r\n\r\n5\r\nab"),
 	};
 	size_t i;
 
@@ -272,28 +272,29 @@ test_unread_answers_time_out(void **unused)
 		"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 		"BAD\r\n\r\n",
 	};
+	struct loopback *lo = loopback_open(CONFIG("\"timeouts\": "
+	    "{\"head\": \"200ms\", \"body\": \"200ms\", \"idle\": "
+	    "\"200ms\", \"write\": \"200ms\"},"));
+	struct wire w[UNIT_COUNT(last)][40];
 	size_t i, n;
 
 	for (i = 0; i < UNIT_COUNT(last); i++) {
-		struct loopback *lo = loopback_open(CONFIG("\"timeouts\": "
-		    "{\"head\": \"200ms\", \"body\": \"200ms\", \"idle\": "
-		    "\"200ms\", \"write\": \"200ms\"},"));
-		struct wire w[40];
-
 		/* The socket fills up at another place each time. */
-		for (n = 0; n < UNIT_COUNT(w); n++) {
+		for (n = 0; n < UNIT_COUNT(w[i]); n++) {
 			struct str s = repeat(HEAD, 4 * n, last[i]);
 
-			wire_open_small(lo, &w[n]);
-			(void)send(w[n].fd, s.p, s.len, MSG_NOSIGNAL);
+			wire_open_small(lo, &w[i][n]);
+			(void)send(w[i][n].fd, s.p, s.len, MSG_NOSIGNAL);
 			loopback_settle(lo);
 			repeat_free(s);
 		}
-		loopback_check_quiet(lo);
-		for (n = 0; n < UNIT_COUNT(w); n++)
-			wire_close(&w[n]);
-		loopback_close(lo);
 	}
+	loopback_check_quiet(lo);
+	for (i = 0; i < UNIT_COUNT(last); i++) {
+		for (n = 0; n < UNIT_COUNT(w[i]); n++)
+			wire_close(&w[i][n]);
+	}
+	loopback_close(lo);
 }
 
 static void

@@ -426,11 +426,12 @@ a_transaction_that_is_abandoned_is_rolled_back(void **state)
 static void
 a_connection_that_is_killed_is_made_again(void **state)
 {
-	struct world *w = *state, other = {.base = w->base};
+	struct world *w = *state, other = {0};
 	struct ask a, behind;
 	struct lane_tx tx;
 
 	world_open(w, w->server->url, 1);
+	other.base = w->base;
 	world_open(&other, w->server->tcp_url, 1);
 	run(w, "SELECT 1");
 	ask_start(w, &a, "SELECT pg_sleep(100)");

@@ -80,6 +80,29 @@ test_bytes(void **state)
 	assert_false(field_is_reserved(STR("Content-Type")));
 }
 
+/* Values are looked at eight bytes at a time. */
+static void
+a_control_byte_is_found_anywhere(void **state)
+{
+	static const char bad[] = {'\0', '\n', '\r', 0x1f, 0x7f};
+	char value[20];
+	size_t i, at;
+
+	for (i = 0; i < sizeof(bad); i++) {
+		for (at = 0; at < sizeof(value); at++) {
+			memset(value, '\t', sizeof(value));
+			value[(at + 7) % sizeof(value)] = (char)0xff;
+			value[(at + 9) % sizeof(value)] = 0x20;
+			assert_true(is_field_value(
+			    str_from(value, sizeof(value))));
+			value[at] = bad[i];
+			assert_false(is_field_value(
+			    str_from(value, sizeof(value))));
+			assert_true(is_field_value(str_from(value, at)));
+		}
+	}
+}
+
 static void
 test_accept(void **state)
 {
@@ -121,6 +144,7 @@ main(void)
 		cmocka_unit_test(test_field_ids),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(a_control_byte_is_found_anywhere),
 		cmocka_unit_test(test_accept),
 	};
 

@@ -63,6 +63,31 @@ memory_follows_a_burst_down(void **state)
 	pool_done(&p);
 }
 
+/* An empty slab that stays where it is counts as the spare one. */
+static void
+one_empty_slab_is_kept(void **state)
+{
+	const size_t each = (POOL_SLAB_BYTES - 64) / 4096;
+	struct pool p;
+	void *first;
+
+	(void)state;
+	pool_init(&p, 4096);
+	for (size_t round = 0; round < 3; round++) {
+		for (size_t i = 0; i < each; i++)
+			assert_non_null(objects[i] = pool_get(&p));
+		assert_non_null(first = pool_get(&p));
+		assert_int_equal(p.slab_count, 2);
+		pool_put(&p, first);
+		assert_int_equal(p.slab_count, 2);
+		for (size_t i = 0; i < each; i++)
+			pool_put(&p, objects[i]);
+		assert_int_equal(p.slab_count, 1);
+	}
+	pool_done(&p);
+	assert_int_equal(p.slab_count, 0);
+}
+
 /* Connections that come and go at random while their number falls. */
 static void
 scattered_slabs_drain(void **state)
@@ -123,6 +148,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(objects_are_aligned_and_apart),
 		cmocka_unit_test(memory_follows_a_burst_down),
+		cmocka_unit_test(one_empty_slab_is_kept),
 		cmocka_unit_test(scattered_slabs_drain),
 		cmocka_unit_test(a_returned_object_is_poisoned),
 	};

@@ -70,6 +70,34 @@ nothing_in_flight_is_idle(void **state)
 }
 
 static void
+what_comes_again_is_not_written_again(void **state)
+{
+	struct recorder_what what = {.method = STR("GET"),
+	    .target = STR("/same"), .id = STR("one"), .text = 7};
+	uint64_t mark;
+
+	(void)state;
+	assert_int_equal(
+	    recorder_begin_again(rec, 7, RECORD_HANDLER, MS), 0);
+	mark = recorder_begin(rec, &what, MS);
+	recorder_end(rec, mark);
+	assert_int_equal(
+	    recorder_begin_again(rec, 8, RECORD_HANDLER, MS), 0);
+	assert_int_equal(
+	    recorder_begin_again(rec, 0, RECORD_HANDLER, MS), 0);
+	mark = recorder_begin_again(rec, 7, RECORD_HANDLER, MS);
+	assert_int_not_equal(mark, 0);
+	assert_non_null(strstr(describe(2 * MS), "GET /same"));
+	assert_null(strstr(text, "one"));
+	recorder_end(rec, mark);
+	assert_string_equal(describe(2 * MS), " while idle");
+	/* Another text in its place. */
+	recorder_end(rec, begin("/other", NULL, MS));
+	assert_int_equal(
+	    recorder_begin_again(rec, 7, RECORD_HANDLER, MS), 0);
+}
+
+static void
 what_the_loop_runs_is_guilty(void **state)
 {
 	uint64_t waits, runs;
@@ -249,6 +277,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(nothing_in_flight_is_idle),
+	    TEST(what_comes_again_is_not_written_again),
 	    TEST(what_the_loop_runs_is_guilty),
 	    TEST(an_id_may_come_late),
 	    TEST(requests_answered_at_once_use_one_record),
