@@ -419,7 +419,8 @@ print_value(struct printer *p, const struct field *f, const void *base)
 		struct str text;
 		struct config_strings strings;
 		struct config_fields map;
-	} u = {.map = {NULL, 0}};
+		struct config_library library;	/* its path is `text` */
+	} u = {.library = {{NULL, 0}, {0, 0}}};
 
 	if (f->bytes <= sizeof(u))
 		memcpy(&u, at, f->bytes);

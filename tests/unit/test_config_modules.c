@@ -22,14 +22,14 @@ modules_are_read_as_they_are_written(void **state)
 	assert_int_equal(c->modules.count, 2);
 	assert_int_equal(m[1].pos.line, 3);
 	unit_check_str(m[0].name, STR("api"), "name");
-	unit_check_str(m[0].file, STR("api.so"), "a bare name stays");
+	unit_check_str(m[0].file.path, STR("api.so"), "a bare name stays");
 	unit_check_str(m[0].prefix, STR(""), "no prefix");
 	assert_true(m[0].routes);
 	assert_null(m[0].config);
 	assert_int_equal(m[0].middleware.count, 0);
 	unit_check_str(m[1].prefix, STR("/shop"), "prefix");
-	assert_int_equal(m[1].file.p[0], '/');
-	assert_true(str_has_suffix(m[1].file, STR("/shop.so")));
+	assert_int_equal(m[1].file.path.p[0], '/');
+	assert_true(str_has_suffix(m[1].file.path, STR("/shop.so")));
 	assert_false(m[1].routes);
 	assert_int_equal(m[1].middleware.count, 2);
 	assert_int_equal(m[1].middleware.item[1].kind, MIDDLEWARE_MODULE);
