@@ -102,15 +102,22 @@ arena_init(struct arena *a, struct arena_cache *cache)
 }
 
 void
-arena_done(struct arena *a)
+arena_run_defers(struct arena *a)
 {
 	struct arena_defer *d;
-	struct arena_chunk *c;
 
 	while ((d = a->defers) != NULL) {
 		a->defers = d->next;
 		d->fn(d->ptr);
 	}
+}
+
+void
+arena_done(struct arena *a)
+{
+	struct arena_chunk *c;
+
+	arena_run_defers(a);
 	while ((c = a->chunks) != NULL) {
 		a->chunks = c->next;
 		arena_chunk_drop(a->cache, c);

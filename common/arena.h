@@ -63,6 +63,9 @@ void arena_init(struct arena *a, struct arena_cache *cache);
 /* Runs the deferred functions, newest first, then frees everything; the arena
  * is as after arena_init().  A defer registered meanwhile runs too. */
 void arena_done(struct arena *a);
+/* Only that: for an arena whose memory holds the struct arena itself, which has
+ * to be moved out before it is done. */
+void arena_run_defers(struct arena *a);
 
 /*
  * bytes: 0 gives a valid pointer to nothing.  Returns memory aligned to 16

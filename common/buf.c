@@ -235,3 +235,20 @@ buf_take(struct buf *b)
 	buf_done(b);
 	return text;
 }
+
+void
+buf_add_number(struct buf *b, double number)
+{
+	char text[32];
+	int digits = 15;
+
+	if (number >= -0x1p53 && number <= 0x1p53 &&
+	    (double)(int64_t)number == number) {
+		buf_printf(b, "%lld", (long long)number);
+		return;
+	}
+	do
+		snprintf(text, sizeof(text), "%.*g", digits, number);
+	while (strtod(text, NULL) != number && ++digits <= 17);
+	buf_add(b, str_of(text));
+}

@@ -51,6 +51,10 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
  * not UTF-8 become U+FFFD, so that the result always is. */
 void buf_add_json(struct buf *b, struct str s);
 
+/* Appends a finite number as JSON: whole ones up to 2^53 in full, others with
+ * the fewest digits that are read as the same number. */
+void buf_add_number(struct buf *b, double number);
+
 /* Appends `s` with &, <, >, " and ' as HTML entities. */
 void buf_add_html(struct buf *b, struct str s);
 

@@ -128,10 +128,14 @@ int
 lane_offload(struct lane_ctx *c, void (*work)(void *state), lane_done_fn done,
     void *state)
 {
-	struct offload_line *line = work_line(c);
-	struct work *w = lane_alloc(c, sizeof(*w));
+	struct offload_line *line;
+	struct work *w;
 	int rc;
 
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
+	line = work_line(c);
+	w = lane_alloc(c, sizeof(*w));
 	if (line == NULL || w == NULL)
 		return -ENOMEM;
 	if (c->srv->offload == NULL) {
@@ -186,8 +190,11 @@ nap_on_cancel(struct op *op)
 int
 lane_after(struct lane_ctx *c, unsigned ms, lane_done_fn done, void *state)
 {
-	struct nap *n = lane_alloc(c, sizeof(*n));
+	struct nap *n;
 
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
+	n = lane_alloc(c, sizeof(*n));
 	if (n == NULL)
 		return -ENOMEM;
 	n->alarm.fn = nap_on_alarm;

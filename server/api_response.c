@@ -18,9 +18,9 @@
 
 #include <cjson/cJSON.h>
 
+#include <corelane/async.h>
 #include <corelane/response.h>
 
-#include "common/log.h"
 #include "server/cookie.h"
 #include "server/ctx.h"
 #include "server/http.h"
@@ -260,7 +260,7 @@ api_send_json(struct lane_ctx *c, int status, const struct lane_json_writer *w)
 	int result;
 
 	if (mistake != NULL) {
-		log_error("lane_json: %s", mistake);
+		lane_log(w->ctx, LANE_ERROR, "lane_json: %s", mistake);
 		return -EINVAL;
 	}
 	result = api_begin_answer(c, status);

@@ -353,27 +353,21 @@ arg_from_node(const struct arg_rule *rule, const struct node *n,
 
 /* Rules. */
 
-static void
-add_number(struct buf *b, double number)
-{
-	buf_printf(b, "%.15g", number);
-}
-
 /* " from 1 to 10", " of at least 1". */
 static void
 add_range(struct buf *b, const struct arg_rule *rule)
 {
 	if (rule->has_min && rule->has_max) {
 		buf_add(b, STR(" from "));
-		add_number(b, rule->field->min);
+		buf_add_number(b, rule->field->min);
 		buf_add(b, STR(" to "));
-		add_number(b, rule->field->max);
+		buf_add_number(b, rule->field->max);
 	} else if (rule->has_min) {
 		buf_add(b, STR(" of at least "));
-		add_number(b, rule->field->min);
+		buf_add_number(b, rule->field->min);
 	} else if (rule->has_max) {
 		buf_add(b, STR(" of at most "));
-		add_number(b, rule->field->max);
+		buf_add_number(b, rule->field->max);
 	}
 }
 
@@ -387,7 +381,7 @@ add_length(struct buf *b, const struct arg_rule *rule)
 		return;
 	buf_add(b, STR(" of "));
 	if (rule->has_min && rule->has_max && min < max) {
-		add_number(b, min);
+		buf_add_number(b, min);
 		buf_add(b, STR(" to "));
 	} else if (!rule->has_max) {
 		buf_add(b, STR("at least "));
@@ -395,7 +389,7 @@ add_length(struct buf *b, const struct arg_rule *rule)
 	} else if (!rule->has_min) {
 		buf_add(b, STR("at most "));
 	}
-	add_number(b, max);
+	buf_add_number(b, max);
 	buf_add(b, max == 1 ? STR(" character") : STR(" characters"));
 }
 

@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@
 
 /* What a peer may still send after its last answer: its bytes and its time. */
 #define LINGER_BYTES (4u << 20)
+/* Between two looks whether a client is there that isn't read from. */
+#define CONN_LOOK_MS 1000
 #define LINGER_MS 2000
 
 static void conn_on_event(evutil_socket_t fd, short what, void *arg);
@@ -336,6 +339,24 @@ conn_wants(const struct conn *c)
 	return want | (c->unsent != NULL ? EV_WRITE : 0);
 }
 
+/* A handler is at work, and with the next request here nothing is read that
+ * could tell that the client has gone. */
+static bool
+conn_is_deaf(const struct conn *c)
+{
+	return c->state == CONN_HANDLER && c->want == 0 &&
+	    !http1_takes_body(c->req);
+}
+
+/* Reset, that is; one that only sends no more may wait for its answers. */
+static bool
+conn_is_lost(const struct conn *c)
+{
+	struct pollfd fd = {.fd = conn_fd(c)};
+
+	return poll(&fd, 1, 0) == 1 && fd.revents & (POLLERR | POLLHUP);
+}
+
 /* Works with `in` until the connection has to wait, then leaves it so that the
  * right event wakes it. */
 static void
@@ -357,6 +378,8 @@ conn_turn(struct conn *c, struct str in)
 		return;
 	}
 	conn_want(c, conn_wants(c));
+	if (conn_is_deaf(c))
+		conn_set_timer(c, CONN_LOOK_MS);
 }
 
 void
@@ -475,7 +498,11 @@ conn_on_deadline(struct wheel_node *node, void *arg)
 		if (c->state == CONN_CLOSED || c->timer.prev != NULL)
 			return;
 	}
-	if (c->state == CONN_HANDLER && !http1_takes_body(c->req))
+	if (conn_is_deaf(c) && conn_is_lost(c))
+		conn_close(c, "reset by the peer before its answer");
+	else if (conn_is_deaf(c))
+		conn_set_timer(c, CONN_LOOK_MS);
+	else if (c->state == CONN_HANDLER && !http1_takes_body(c->req))
 		conn_set_timer(c, HTTP1_HANDLER_MS);
 	else if (c->service == SERVICE_TCP_ECHO)
 		tcp_on_deadline(c);

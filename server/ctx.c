@@ -14,7 +14,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/log.h"
@@ -48,6 +50,7 @@ ctx_of(struct request *r)
 void
 op_start(struct lane_ctx *c, struct op *op, void (*cancel)(struct op *))
 {
+	assert(ctx_may_wait(c));
 	op->ctx = c;
 	op->module = c->module;
 	op->retry = c->retry;
@@ -147,6 +150,14 @@ ctx_leave(struct lane_ctx *c, uint64_t since_ns)
 		ctx_tell_stall(c, held_ms);
 }
 
+/* INT_MIN has no positive. */
+static bool
+ctx_is_errno(int result)
+{
+	return result < 0 && result > INT_MIN &&
+	    strerrordesc_np(-result) != NULL;
+}
+
 /* What module code returned: its mistakes get a text for the log. */
 static const char *
 ctx_mistake(struct lane_ctx *c, int result, bool may_go_on)
@@ -160,7 +171,7 @@ ctx_mistake(struct lane_ctx *c, int result, bool may_go_on)
 		    : "returned LANE_ASYNC with nothing under way";
 	if (result == LANE_NEXT)
 		return may_go_on ? NULL : "returned without an answer";
-	if (result <= LANE_ASYNC || (result >= 200 && result <= 599))
+	if ((result >= 200 && result <= 599) || ctx_is_errno(result))
 		return NULL;
 	text = arena_printf(c->arena,
 	    "returned %d, which is neither a status nor an errno", result);
@@ -178,7 +189,12 @@ ctx_result(struct lane_ctx *c, int result, bool is_handler)
 		c->is_answered_twice = false;
 		result = -EPROTO;
 	}
-	return stream_is_open(c) ? stream_result(c, result) : result;
+	if (stream_is_open(c))
+		result = stream_result(c, result);
+	/* It is settled: what is still under way mustn't go on. */
+	if (result != LANE_ASYNC && c->ops != NULL && !stream_is_open(c))
+		ctx_cancel(c);
+	return result;
 }
 
 /* Background tasks. */
@@ -186,10 +202,13 @@ ctx_result(struct lane_ctx *c, int result, bool is_handler)
 static void
 ctx_free_memory(struct lane_ctx *c)
 {
-	struct arena arena = c->own;
 	bool is_task = c->is_task;
+	struct arena arena;
 
+	/* They may allocate, and defer more. */
+	arena_run_defers(&c->own);
 	spool_free(c->spool);
+	arena = c->own;
 	arena_done(&arena);	/* a request's context lies in it */
 	if (is_task)
 		free(c);
@@ -247,22 +266,21 @@ ctx_take(struct lane_ctx *c, int result)
 	    !stream_is_open(c))
 		return;
 	result = ctx_result(c, result, r->pending_from == PHASE_HANDLE);
-	if (!stream_is_open(c))
-		ctx_cancel(c);
 	request_resume(r, result);
 }
 
-/* Runs the tasks that were spawned, and those that these spawn. */
+/* Runs the tasks that were spawned; those that these spawn have a turn of their
+ * own, so that a chain without end holds nobody up. */
 void
 ctx_tasks_run(struct server *srv)
 {
-	struct lane_ctx *c;
+	struct lane_ctx *c, *next = srv->new_tasks;
 
 	server_wake(srv);
-	while ((c = srv->new_tasks) != NULL) {
-		srv->new_tasks = c->next_new;
-		if (srv->new_tasks == NULL)
-			srv->new_tasks_last = &srv->new_tasks;
+	srv->new_tasks = NULL;
+	srv->new_tasks_last = &srv->new_tasks;
+	while ((c = next) != NULL) {
+		next = c->next_new;
 		CTX_CALL(c, c->task(c, c->task_state));
 	}
 }
@@ -286,10 +304,11 @@ ctx_tasks_done(struct server *srv)
 {
 	struct lane_ctx *c;
 
-	/* What is deferred may spawn more. */
+	/* What is deferred may not spawn more. */
+	srv->has_no_tasks = true;
+	srv->new_tasks = NULL;
+	srv->new_tasks_last = &srv->new_tasks;
 	while ((c = srv->tasks) != NULL) {
-		srv->new_tasks = NULL;
-		srv->new_tasks_last = &srv->new_tasks;
 		ctx_end_task(c, -ECANCELED);
 		assert(srv->tasks != c);
 	}
@@ -302,8 +321,12 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
     void *arg)
 {
-	struct lane_ctx *c = calloc(1, sizeof(*c));
+	const struct timeval at_once = {0, 0};
+	struct lane_ctx *c;
 
+	if (srv->has_no_tasks)
+		return -ECANCELED;
+	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;
 	c->srv = srv;
@@ -322,7 +345,9 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
 	srv->tasks = c;
 	*srv->new_tasks_last = c;
 	srv->new_tasks_last = &c->next_new;
-	event_active(&srv->task_event, EV_TIMEOUT, 0);
+	/* Behind what the sockets have: an active event would go first. */
+	if (!event_pending(&srv->task_event, EV_TIMEOUT, NULL))
+		event_add(&srv->task_event, &at_once);
 	return 0;
 }
 

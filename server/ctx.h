@@ -98,7 +98,7 @@ struct lane_ctx *ctx_of(struct request *r);
  * A background task, run at once from the loop (or the next turn, from inside
  * another); on_end, which may be NULL, gets its result: a status, LANE_NEXT, or
  * a negative errno, -ECANCELED when the server goes first.
- * Returns 0 or -ENOMEM.
+ * Returns 0, -ENOMEM, or -ECANCELED once the server has ended its tasks.
  */
 int ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
@@ -114,6 +114,17 @@ void ctx_cancel(struct lane_ctx *c);
 bool ctx_end(struct lane_ctx *c);
 void ctx_hold(struct lane_ctx *c);
 void ctx_release(struct lane_ctx *c);
+
+/*
+ * Whether an operation may begin.  Defers run when the context has ended, and
+ * may call what they like: what they begin would outlive its memory, and is
+ * refused with -ECANCELED.
+ */
+static inline bool
+ctx_may_wait(const struct lane_ctx *c)
+{
+	return !c->is_ended;
+}
 
 /* cancel: see struct op. */
 void op_start(struct lane_ctx *c, struct op *op, void (*cancel)(struct op *));

@@ -365,9 +365,13 @@ fetch_new(struct lane_ctx *c, const struct lane_fetch_args *args)
 int
 lane_fetch(struct lane_ctx *c, const struct lane_fetch_args *args)
 {
-	struct fetch *f = fetch_new(c, args);
-	int rc = f != NULL ? fetch_set_up(f, args) : -ENOMEM;
+	struct fetch *f;
+	int rc;
 
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
+	f = fetch_new(c, args);
+	rc = f != NULL ? fetch_set_up(f, args) : -ENOMEM;
 	if (rc == 0)
 		rc = fetcher_start(f->fetcher, f->easy, fetch_on_end);
 	if (rc < 0) {

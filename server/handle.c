@@ -225,9 +225,12 @@ lane_hold(
     struct lane_ctx *c, lane_done_fn done, void *state, lane_handle *ret_handle)
 {
 	struct server *srv = c->srv;
-	struct hold *h = lane_alloc(c, sizeof(*h));
+	struct hold *h;
 	int rc;
 
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
+	h = lane_alloc(c, sizeof(*h));
 	if (srv->postbox == NULL)
 		srv->postbox = postbox_new(srv);
 	if (h == NULL || srv->postbox == NULL)

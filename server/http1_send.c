@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/sendfile.h>
 
+#include "common/log.h"
 #include "server/conn.h"
 #include "server/http1.h"
 #include "server/internal.h"
@@ -393,6 +394,24 @@ is_last(const struct request *r)
 	    !body_is_done(&r->reader);
 }
 
+/* A module has made a head that no client would take: an error instead of it.
+ * Returns -1 when there is no memory. */
+static int
+http1_refuse_head(struct request *r)
+{
+	request_give_id(r);
+	log_error("%.*s %.*s: route %.*s: the head of the response has more "
+	    "than %d bytes (request %.*s)", STR_FMT(r->head->method_name),
+	    STR_FMT(r->head->target), STR_FMT(request_route(r)),
+	    OUT_BUFFER_BYTES, STR_FMT(r->id));
+	r->srv->stats->handler_errors++;
+	r->res.field_base = 0;
+	response_reset(r);
+	r->is_chunked = false;
+	response_error(r, 500, "internal error");
+	return response_render_error(r);
+}
+
 void
 http1_respond(struct request *r)
 {
@@ -408,6 +427,7 @@ http1_respond(struct request *r)
 		c->is_closing |= !r->is_chunked;
 	}
 	r->is_responding = true;
-	if (write_head(r) == -1)
+	if (write_head(r) == -1 &&
+	    (http1_refuse_head(r) == -1 || write_head(r) == -1))
 		conn_cut(c, "response head is too large");
 }

@@ -75,6 +75,7 @@ struct server {
 	struct lane_ctx *tasks;		/* background: ctx.h */
 	struct lane_ctx *new_tasks, **new_tasks_last;	/* not run yet */
 	struct event task_event;
+	bool has_no_tasks;		/* nor will it have any again */
 	struct hooks hooks;
 	struct lane_figures figures;	/* lane_figures(): the others' */
 	uint64_t figures_until_ms;	/* good enough before */

@@ -530,10 +530,22 @@ module_find_middleware(const struct module_set *set, struct str name,
 
 /* Errors. */
 
+static void
+module_tell_bad_shape(const struct module *m, struct request *r, int rc)
+{
+	r->srv->stats->handler_errors++;
+	log_error("%.*s %.*s: route %.*s: module %.*s: on_request_error "
+	    "returned %d without an answer that is an error's (request %.*s)",
+	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
+	    STR_FMT(request_route(r)), STR_FMT(m->config->name), rc,
+	    STR_FMT(r->id));
+}
+
 static bool
 module_shape_with(const struct module *m, struct request *r,
     const struct lane_problem *problem)
 {
+	uint16_t base = r->res.field_base;
 	struct lane_ctx *c;
 	uint64_t since;
 	int rc;
@@ -541,20 +553,25 @@ module_shape_with(const struct module *m, struct request *r,
 	if (m->def->on_request_error == NULL || (c = ctx_of(r)) == NULL)
 		return false;
 	c->module = m;
-	c->is_answered = false;
+	c->is_answered = c->is_answered_twice = false;
+	r->res.field_base = r->res.field_count;
 	since = ctx_enter(c);
 	rc = m->def->on_request_error(c, problem);
 	ctx_leave(c, since);
-	if (rc == LANE_NEXT)
+	if (rc == LANE_NEXT && !c->is_answered) {
+		r->res.field_base = base;
 		return false;
-	if (rc >= 400 && rc <= 599 && c->is_answered && c->ops == NULL) {
+	}
+	if (rc >= 400 && rc <= 599 && c->is_answered && c->ops == NULL &&
+	    !c->is_answered_twice && !r->res.is_error) {
 		r->res.status = rc;
 		return true;
 	}
 	/* An error in the making of an error: the plain one is good enough. */
+	module_tell_bad_shape(m, r, rc);
 	ctx_cancel(c);
-	log_error("module %.*s: on_request_error returned %d instead of an "
-	    "error's status", STR_FMT(m->config->name), rc);
+	response_reset(r);
+	r->res.status = problem->status;
 	return false;
 }
 

@@ -54,7 +54,7 @@ static void
 schema_number(struct openapi *o, const char *key, double number)
 {
 	openapi_key(o, key);
-	buf_printf(o->out, "%.15g", number);
+	buf_add_number(o->out, number);
 }
 
 static void

@@ -162,8 +162,7 @@ pipeline_fail(struct request *r, int result)
 	request_give_id(r);
 	log_error("%.*s %.*s: route %.*s: %.*s: %s (request %.*s)",
 	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
-	    STR_FMT(r->route != NULL ? r->route->config->path : STR("none")),
-	    STR_FMT(name), what, STR_FMT(r->id));
+	    STR_FMT(request_route(r)), STR_FMT(name), what, STR_FMT(r->id));
 	response_reset(r);
 	if (result == -ENOMEM)
 		response_error(r, 503, "out of memory");

@@ -110,6 +110,12 @@ request_param(const struct request *r, struct str name)
 }
 
 struct str
+request_route(const struct request *r)
+{
+	return r->route != NULL ? r->route->config->path : STR("none");
+}
+
+struct str
 request_field(const struct request *r, struct str name)
 {
 	return head_find_field(r->head, name);

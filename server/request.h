@@ -187,6 +187,9 @@ void request_give_id(struct request *r);
 /* Makes the content of an error response (error_page.c). */
 int response_render_error(struct request *r);
 
+/* The pattern of its route, for the log; "none". */
+struct str request_route(const struct request *r);
+
 /* Reading it.  What isn't there comes as .p == NULL. */
 struct str request_param(const struct request *r, struct str name);
 struct str request_field(const struct request *r, struct str name);

@@ -158,8 +158,11 @@ retry_take(struct lane_ctx *c, int result)
 int
 lane_retry(struct lane_ctx *c, const struct lane_retry_args *args)
 {
-	struct retry *re = lane_alloc(c, sizeof(*re));
+	struct retry *re;
 
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
+	re = lane_alloc(c, sizeof(*re));
 	if (re == NULL)
 		return -ENOMEM;
 	re->args = *args;

@@ -425,6 +425,8 @@ lane_sql_run(struct lane_ctx *c, const struct lane_sql_args *a)
 		    a->sql == NULL ? ".sql" : ".done");
 		return -EINVAL;
 	}
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
 	if (db == NULL || (a->tx != NULL && !tx_is_usable(c, a->tx)))
 		return sql_refuse(c, 500);
 	call = call_new(c, db, DB_STATEMENT, a->timeout_ms);
@@ -449,6 +451,8 @@ lane_begin(struct lane_ctx *c, const struct lane_tx_args *a)
 
 	if (a->done == NULL)
 		return -EINVAL;
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
 	if (db == NULL)
 		return sql_refuse(c, 500);
 	call = call_new(c, db, DB_BEGIN, a->timeout_ms);
@@ -491,6 +495,8 @@ lane_commit(struct lane_ctx *c, struct lane_tx *lane, lane_sql_fn done,
 
 	if (done == NULL)
 		return -EINVAL;
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
 	if (!tx_is_usable(c, lane))
 		return sql_refuse(c, 500);
 	call = call_new(c, lane->db, tx->failed_status != 0 ? DB_ROLLBACK
@@ -509,6 +515,8 @@ lane_rollback(struct lane_ctx *c, struct lane_tx *lane, lane_sql_fn done,
 
 	if (done == NULL)
 		return -EINVAL;
+	if (!ctx_may_wait(c))
+		return -ECANCELED;
 	if (!tx_is_usable(c, lane))
 		return sql_refuse(c, 500);
 	call = call_new(c, lane->db, DB_ROLLBACK, 0);

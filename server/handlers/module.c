@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "config/node.h"
 #include "server/args.h"
 #include "server/ctx.h"
@@ -202,6 +203,18 @@ module_use_before(struct request *r, const void *state)
 }
 
 static void
+module_tell_after(const struct module_use *use, struct request *r)
+{
+	r->srv->stats->handler_errors++;
+	request_give_id(r);
+	log_error("%.*s %.*s: route %.*s: the after hook of %.*s.%s answered, "
+	    "which is too late (request %.*s)", STR_FMT(r->head->method_name),
+	    STR_FMT(r->head->target), STR_FMT(request_route(r)),
+	    STR_FMT(use->module->config->name), use->def->name,
+	    STR_FMT(r->id));
+}
+
+static void
 module_use_after(struct request *r, const void *state)
 {
 	const struct module_use *use = state;
@@ -212,9 +225,14 @@ module_use_after(struct request *r, const void *state)
 		return;
 	c->module = use->module;
 	c->options = use->options;
+	/* The response is complete, whoever has made it. */
+	c->is_answered = true;
+	c->is_answered_twice = false;
 	since = ctx_enter(c);
 	use->def->after(c);
 	ctx_leave(c, since);
+	if (c->is_answered_twice)
+		module_tell_after(use, r);
 }
 
 const struct middleware middleware_module = {

@@ -102,6 +102,27 @@ the_text_can_be_taken(void **state)
 	buf_done(&b);
 }
 
+static void
+numbers_lose_nothing(void **state)
+{
+	static const struct {
+		double number;
+		const char *text;
+	} cases[] = {
+	    {0, "0"}, {-1, "-1"}, {9007199254740991.0, "9007199254740991"},
+	    {-9007199254740992.0, "-9007199254740992"}, {0.1, "0.1"},
+	    {0.1 + 0.2, "0.30000000000000004"}, {1e300, "1e+300"},
+	};
+	struct buf b;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_init(&b, 0);
+		buf_add_number(&b, cases[i].number);
+		assert_string_equal(buf_str(&b).p, cases[i].text);
+		buf_done(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -110,6 +131,7 @@ main(void)
 		cmocka_unit_test(it_grows_and_stays_terminated),
 		cmocka_unit_test(the_limit_is_exact_and_failure_sticks),
 		cmocka_unit_test(the_text_can_be_taken),
+		cmocka_unit_test(numbers_lose_nothing),
 	};
 
 	return UNIT_RUN(tests);
