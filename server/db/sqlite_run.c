@@ -151,16 +151,18 @@ static int
 run_take_names(sqlite3_stmt *stmt, struct lane_rows *rows)
 {
 	unsigned i, columns = (unsigned)sqlite3_column_count(stmt);
+	struct lane_str copy;
 
 	if (db_rows_begin(rows, columns) == -1)
 		return -1;
 	for (i = 0; i < columns; i++) {
 		const char *name = sqlite3_column_name(stmt, (int)i);
 
-		rows->name[i] = db_rows_copy(
+		copy = db_rows_copy(
 		    rows, lane_of(str_of(name != NULL ? name : "")));
 		if (rows->status != 0)
 			return -1;
+		rows->name[i] = copy;
 	}
 	return 0;
 }
@@ -173,8 +175,13 @@ run_take_bytes(struct lane_rows *rows, struct lane_value *cell, const void *p,
 {
 	size_t len = (size_t)sqlite3_column_bytes(stmt, column);
 
-	cell->u.s = db_rows_copy(rows, (struct lane_str){p, len});
-	return rows->status == 0 ? 0 : -1;
+	struct lane_str copy = db_rows_copy(rows, (struct lane_str){p, len});
+
+	/* A result that has failed has no cells any more. */
+	if (rows->status != 0)
+		return -1;
+	cell->u.s = copy;
+	return 0;
 }
 
 static int
