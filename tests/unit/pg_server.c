@@ -74,8 +74,8 @@ pg_server_exec(const struct pg_server *s, const char *const *args)
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	snprintf(path, sizeof(path), "%s/%s", s->bin, args[0]);
-	/* By its whole path, and from a folder that this user may read: it looks
-	 * for the programs beside it. */
+	/* By its whole path, and from a folder that this user may read: it
+	 * looks for the programs beside it. */
 	argv[0] = path;
 	for (i = 1; i < PG_SERVER_ARGS_MAX - 1 && args[i] != NULL; i++)
 		argv[i] = strdup(args[i]);
