@@ -91,6 +91,10 @@ test_batch(void **state)
 	suite_do(d,
 	    "CREATE TABLE late (id INTEGER REFERENCES t(id) "
 	    "DEFERRABLE INITIALLY DEFERRED)");
+	/* What is new is tried alone, and what is tried beside it may overtake
+	 * it: statements have an order once each has been seen. */
+	for (size_t i = 0; i < UNIT_COUNT(batch); i++)
+		suite_drop(suite_ask(d, batch[i].sql, NULL, 0));
 	for (int round = 0; round < 3; round++) {
 		suite_do(d, "DELETE FROM late");
 		suite_do(d, "DELETE FROM t");
@@ -98,7 +102,6 @@ test_batch(void **state)
 			q[i] = start(d, batch[i].sql);
 		for (size_t i = 0; i < UNIT_COUNT(batch); i++)
 			check_state(q[i], batch[i].status, batch[i].sqlstate);
-		/* In the first round each was new, and alone. */
 		assert_int_equal(suite_int(d,
 		    "SELECT sum(id * 10 + n) "
 		    "FROM t"),

@@ -54,7 +54,9 @@ struct lane_sql_args {
 };
 
 /* Runs one statement.  Returns LANE_ASYNC, or what to return instead: 503 with
- * Retry-After when the queue is full or the database is out. */
+ * Retry-After when the queue is full or the database is out.  Statements that
+ * are under way at once have no order: what must come later is begun by done(),
+ * or runs in a transaction. */
 int lane_sql_run(
     struct lane_ctx *c, const struct lane_sql_args *args) LANE_CHECKED;
 #ifndef __cplusplus
