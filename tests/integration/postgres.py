@@ -105,6 +105,23 @@ class Postgres:
             self.process.wait(30)
             self.process = None
 
+    def freeze(self):
+        """Stops every process of it, as a machine that hangs does: whom to
+        thaw()."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
+                  encoding="ascii") as f:
+            pids = [self.process.pid] + [int(pid) for pid in f.read().split()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    def thaw(self, pids):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
     def sql(self, text):
         return self._run("psql", "-X", "-A", "-t", "-q", "-v",
                          "ON_ERROR_STOP=1", "-d", self.url, "-c",

@@ -720,6 +720,26 @@ def test_a_database_that_goes_and_comes_back():
             for _ in range(8)), "every worker to use the database again")
 
 
+def test_a_database_that_freezes_holds_up_nobody_else():
+    with Postgres() as pg:
+        config = app(pg.url)
+        config["databases"]["main"]["timeout"] = "300ms"
+        with serving(config) as server:
+            made = create_user(server)
+            pids = pg.freeze()
+            try:
+                answer = call(server, "GET", "/api/v1/users")
+                assert (answer.status, answer.json["code"]) == (503,
+                                                                "DB_ERROR")
+                assert int(answer["retry-after"]) > 0
+                assert server.get("/api/health").status == 200
+            finally:
+                pg.thaw(pids)
+            wait_until(lambda: all(
+                call(server, "GET", made["location"]).json == made.json
+                for _ in range(8)), "every worker to use it again")
+
+
 def test_a_module_without_its_database_says_so():
     config = app("sqlite:a.db")
     config["databases"] = {"other": {"url": "sqlite:a.db"}}

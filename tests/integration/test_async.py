@@ -4,6 +4,8 @@ real clients that leave while something is under way for them."""
 import http.server
 import json
 import random
+import ssl
+import subprocess
 import threading
 import urllib.parse
 
@@ -120,6 +122,29 @@ class Upstream(http.server.ThreadingHTTPServer):
         pass
 
 
+class SecureUpstream(Upstream):
+    """The same over TLS, with a certificate that nobody has signed."""
+
+    def __init__(self, folder):
+        key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+             "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-keyout", key, "-out", cert], check=True, capture_output=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(cert, key)
+        super().__init__()
+
+    def get_request(self):
+        client, address = super().get_request()
+        return self.context.wrap_socket(
+            client, server_side=True, do_handshake_on_connect=False), address
+
+    def url(self, path):
+        return super().url(path).replace("http:", "https:", 1)
+
+
 @pytest.fixture
 def upstream():
     server = Upstream()
@@ -231,6 +256,17 @@ def test_what_goes_wrong_is_told(srv, upstream):
         assert (status, told, body) == (0, error, ""), url
     wait_until(lambda: srv.stats()["total"]["fetch_errors"] == len(cases),
                "the errors to be counted")
+
+
+def test_a_certificate_that_nobody_signed_is_refused(srv, tmp_path):
+    secure = SecureUpstream(tmp_path)
+    try:
+        status, told, _, body = fetch(srv, secure.url("echo"))
+        assert (status, body) == (0, "") and "certificate" in told, told
+        assert secure.requests == 0
+    finally:
+        secure.shutdown()
+        secure.server_close()
 
 
 def test_redirects_are_followed_when_asked(srv, upstream):
