@@ -222,7 +222,8 @@ def test_a_signal_to_the_whole_group_drains_all_the_same(corelane, number):
         wait_until(lambda: srv.stats()["total"]["connections_active"] >= 2,
                    "the server to see the request")
         os.killpg(srv.pid, number)       # Ctrl-C; a service manager's stop
-        wait_until(lambda: "draining" in srv.log(), "the drain")
+        wait_until(lambda: "draining 1 connection" in srv.log(),
+                   "the worker's drain")
         client.send(b"cde")
         assert client.final("POST").body == b"abcde"
     assert srv.wait_exit() == 0
@@ -243,7 +244,8 @@ def test_a_request_in_flight_is_answered_before_the_stop(corelane):
         wait_until(lambda: srv.stats()["total"]["connections_active"] >= 2,
                    "the server to see the request")
         srv.signal(signal.SIGTERM)
-        wait_until(lambda: "draining" in srv.log(), "the drain")
+        wait_until(lambda: "draining 1 connection" in srv.log(),
+                   "the worker's drain")
         client.send(b"cde")
         answer = client.final("POST")
     assert answer.body == b"abcde" and answer.closes
