@@ -70,6 +70,43 @@
 	X(bytes_out, sent_bytes, "", "bytes sent to clients")                  \
 	X(tcp_messages, tcp_messages, "",                                      \
 	    "reads answered on raw TCP listeners")                             \
+	X(websockets, websockets, "", "WebSockets opened")                     \
+	X(websockets_refused, websockets_refused, "",                          \
+	    "WebSocket handshakes refused")                                    \
+	X(ws_messages_in, websocket_messages, "direction=\"in\"",              \
+	    "WebSocket messages")                                              \
+	X(ws_messages_out, websocket_messages, "direction=\"out\"",            \
+	    "WebSocket messages")                                              \
+	X(ws_closed_normal, websocket_closes, "cause=\"normal\"",              \
+	    "WebSockets closed, by cause")                                     \
+	X(ws_closed_protocol, websocket_closes, "cause=\"protocol\"",          \
+	    "WebSockets closed, by cause")                                     \
+	X(ws_closed_data, websocket_closes, "cause=\"bad_data\"",              \
+	    "WebSockets closed, by cause")                                     \
+	X(ws_closed_too_big, websocket_closes, "cause=\"too_big\"",            \
+	    "WebSockets closed, by cause")                                     \
+	X(ws_closed_silent, websocket_closes, "cause=\"silent\"",              \
+	    "WebSockets closed, by cause")                                     \
+	X(ws_closed_cut, websocket_closes, "cause=\"cut_off\"",                \
+	    "WebSockets closed, by cause")                                     \
+	X(ws_closed_other, websocket_closes, "cause=\"other\"",                \
+	    "WebSockets closed, by cause")                                     \
+	X(sse_streams, event_streams, "", "event streams opened")              \
+	X(sse_events, event_stream_events, "", "events sent, deliveries too")  \
+	X(published, channel_published, "",                                    \
+	    "messages published in channels by this server")                   \
+	X(publish_errors, channel_publish_errors, "",                          \
+	    "messages that could not be published")                            \
+	X(delivered, channel_deliveries, "",                                   \
+	    "messages given to subscribers of channels")                       \
+	X(slow_dropped, channel_dropped, "",                                   \
+	    "messages that slow subscribers were not given")                   \
+	X(slow_closed, channel_slow_disconnects, "",                           \
+	    "subscribers disconnected because they were too slow")             \
+	X(recovered, channel_recoveries, "result=\"whole\"",                   \
+	    "clients that came back with a position")                          \
+	X(not_recovered, channel_recoveries, "result=\"lost\"",                \
+	    "clients that came back with a position")                          \
 	X(log_dropped, log_lines_dropped, "",                                  \
 	    "log lines dropped because they could not be written")             \
 	X(memory_errors, memory_errors, "",                                    \
@@ -93,6 +130,12 @@
 	    "open connections")                                                \
 	X(tcp_active, connections_open, "protocol=\"tcp\"",                    \
 	    "open connections")                                                \
+	X(websockets_active, connections_open, "protocol=\"websocket\"",       \
+	    "open connections")                                                \
+	X(sse_active, connections_open, "protocol=\"sse\"",                    \
+	    "open connections")                                                \
+	X(subscriptions, channel_subscriptions, "",                            \
+	    "subscriptions to channels")                                       \
 	X(connections_idle, connections_idle, "",                              \
 	    "HTTP connections waiting for a request")                          \
 	X(requests_active, requests_in_flight, "",                             \

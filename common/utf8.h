@@ -3,7 +3,7 @@
  * UTF-8 as RFC 3629 defines it: no overlong forms, no surrogates, nothing past
  * U+10FFFF.
  *
- * Here: a text in one piece.  Not here: one that arrives in parts (WebSocket).
+ * Here: a text in one piece, and one that arrives in parts (WebSocket).
  * Context: pure functions.
  */
 #ifndef CORELANE_COMMON_UTF8_H
@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/str.h"
 
@@ -19,5 +20,22 @@
 size_t utf8_length(struct str s);
 
 bool utf8_is_valid(struct str s);
+
+/* A text that arrives in parts; all zero at its start. */
+struct utf8_state {
+	uint8_t needed;		/* continuation bytes of the last character */
+	uint8_t low, high;	/* what the next of them may be */
+};
+
+/* Whether the text is valid as far as it has come: fails at the first byte that
+ * can't go on from what was there (RFC 6455 8.1). */
+bool utf8_feed(struct utf8_state *state, struct str part);
+
+/* Whether the text may end here. */
+static inline bool
+utf8_is_whole(const struct utf8_state *state)
+{
+	return state->needed == 0;
+}
 
 #endif

@@ -201,6 +201,8 @@ enum config_handler_kind {
 	HANDLER_METRICS,
 	HANDLER_STATS,
 	HANDLER_OPENAPI,
+	HANDLER_CHANNEL,
+	HANDLER_SYSTEM_STREAM,
 	HANDLER_MODULE, /* a module's: "api.users" */
 	HANDLER_KIND_COUNT
 };
@@ -235,7 +237,16 @@ struct config_route {
 		} stat;
 		struct {
 			bool stream; /* answer while the body arrives */
+			size_t message_bytes;	/* of a WebSocket's */
+			struct config_strings origins;	/* "*": any */
 		} echo;
+		struct {
+			struct config_strings origins;	/* none: same host */
+			bool publish;	/* by POST and by clients */
+		} channel;
+		struct {
+			int64_t interval_ms;
+		} system_stream;
 		struct str module_handler; /* "api.users" */
 	};
 };
@@ -279,6 +290,62 @@ struct config_database {
 struct config_databases {
 	struct config_database *item;
 	size_t count;
+};
+
+/* One rule of "channels". */
+enum config_slow { SLOW_DISCONNECT, SLOW_DROP_OLDEST, SLOW_LATEST };
+enum config_presence { PRESENCE_COUNT, PRESENCE_MEMBERS };
+struct config_channel {
+	struct config_pos pos;
+	struct str match;		/* "room.*" */
+	struct {
+		int64_t messages;	/* 0: none */
+		int64_t age_ms;
+		size_t bytes;
+	} history;
+	/* "anyone", "nobody", "token" or "module.name" */
+	struct str subscribe, publish;
+	size_t message_bytes;
+	size_t queue_bytes;
+	enum config_slow on_slow;
+	enum config_presence presence;
+	int members_max;
+	bool join_leave;
+};
+struct config_channels {
+	struct config_channel *item;
+	size_t count;
+};
+
+enum config_engine { ENGINE_REDIS };
+struct config_cluster {
+	struct config_pos pos;
+	enum config_engine engine;
+	struct str url;		/* "redis://user:password@host:6379/0" */
+	struct str prefix;
+	int64_t connect_ms, timeout_ms;
+	int64_t history, history_age_ms;	/* messages kept per channel */
+};
+
+/* Every WebSocket. */
+struct config_websocket {
+	size_t message_bytes;
+	int64_t ping_ms;		/* 0: never */
+	int64_t pong_ms;
+	int64_t lifetime_ms;		/* 0: for ever */
+	struct {
+		bool enabled;
+		size_t min_bytes;
+		int level, window_bits;
+		bool takeover;
+	} deflate;
+};
+
+/* Every event stream. */
+struct config_sse {
+	int64_t heartbeat_ms;		/* 0: never */
+	int64_t retry_ms;
+	int64_t lifetime_ms;		/* 0: for ever */
 };
 
 enum config_access_format { ACCESS_JSON, ACCESS_COMBINED };
@@ -338,8 +405,10 @@ struct config {
 	struct {
 		size_t read;		/* the worker's one scratch buffer */
 		size_t body_memory;	/* larger request bodies go to a file */
-		size_t websocket;
+		size_t websocket;	/* the longest fragment that is sent */
 	} buffers;
+	struct config_websocket websocket;
+	struct config_sse sse;
 	struct {
 		int crashes;		/* 0: off */
 		int64_t window_ms;
@@ -348,6 +417,12 @@ struct config {
 	struct config_middlewares middleware;
 	struct config_modules modules;
 	struct config_databases databases;
+	struct config_channels channels; /* never empty: a rule for all */
+	struct {
+		size_t bytes;		/* of messages */
+		int64_t channels, members;
+	} channel_log;
+	struct config_cluster *cluster;	/* NULL: this machine alone */
 	struct config_routes routes;
 };
 

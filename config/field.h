@@ -2,8 +2,8 @@
 /*
  * The shape of the configuration's table: what a key is called, what it takes,
  * where its value goes, and what it means.  The table itself is in table.c,
- * table_handlers.c, table_middleware.c and table_modules.c; everything that
- * knows a key reads it there:
+ * table_handlers.c, table_middleware.c, table_modules.c and table_realtime.c;
+ * everything that knows a key reads it there:
  *
  *	            +-> read.c       file to struct config, defaults, messages
  *	table*.c ---+-> print.c      struct config to file: check --print
@@ -157,6 +157,11 @@ extern const struct section middleware_section;
 extern const struct section route_section;
 extern const struct section module_section;
 extern const struct section database_section;
+extern const struct section websocket_section;
+extern const struct section sse_section;
+extern const struct section channel_section;
+extern const struct section channel_log_section;
+extern const struct section cluster_section;
 
 /* The variant that the struct at `base` has, or NULL for a plain section. */
 const struct variant *section_variant(const struct section *s,

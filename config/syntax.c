@@ -10,6 +10,8 @@
  */
 #include "config/syntax.h"
 
+#include <ctype.h>
+
 #include <stddef.h>
 
 /* RFC 9110 5.6.2 tchar. */
@@ -189,6 +191,64 @@ syntax_database_url(struct str s)
 	    NULL :
 	    "a database's URL: \"sqlite:PATH\" or "
 	    "\"postgresql://USER@HOST/NAME\"";
+}
+
+/* RFC 6454 6.2, as a browser sends it. */
+const char *
+syntax_origin(struct str s)
+{
+	struct str rest = s, scheme;
+	size_t i;
+	bool is_good = str_eq(s, STR("*")) || str_eq(s, STR("null"));
+
+	if (!is_good && str_cut(&rest, ':', &scheme) && scheme.len > 0 &&
+	    str_has_prefix(rest, STR("//")) && rest.len > 2) {
+		is_good = !has_control(s);
+		for (i = 2; i < rest.len; i++)
+			is_good &= strchr(" /?#@", rest.p[i]) == NULL;
+	}
+	return is_good ?
+	    NULL :
+	    "an origin like \"https://example.org\", without a path; or \"*\"";
+}
+
+const char *
+syntax_channel_pattern(struct str s)
+{
+	size_t i, len = s.len;
+	bool is_good;
+
+	if (len > 0 && s.p[len - 1] == '*')
+		len--;
+	is_good = s.len > 0 && len <= 255;
+	for (i = 0; i < len; i++)
+		is_good &= isalnum((unsigned char)s.p[i]) ||
+		    strchr("._:-", s.p[i]) != NULL;
+	return is_good ?
+	    NULL :
+	    "a channel of at most 255 of A-Z a-z 0-9 . _ : -, with or without "
+	    "a \"*\" at its end";
+}
+
+const char *
+syntax_channel_permit(struct str s)
+{
+	return str_eq(s, STR("anyone")) || str_eq(s, STR("nobody")) ||
+	    str_eq(s, STR("token")) || syntax_module_member(s) == NULL ?
+	    NULL :
+	    "\"anyone\", \"nobody\", \"token\", or a module's hook like "
+	    "\"chat.may\"";
+}
+
+const char *
+syntax_redis_url(struct str s)
+{
+	bool is_good = str_has_prefix(s, STR("redis://")) ||
+	    str_has_prefix(s, STR("redis+unix:///"));
+
+	return is_good && s.len > sizeof("redis://") - 1 && !has_control(s) ?
+	    NULL :
+	    "\"redis://HOST:PORT\" or \"redis+unix:///PATH\"";
 }
 
 const char *

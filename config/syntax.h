@@ -25,6 +25,10 @@ const char *syntax_module_member(struct str s); /* "api.users" */
 const char *syntax_prefix(struct str s); /* "" or "/api" */
 const char *syntax_database_name(struct str s);
 const char *syntax_database_url(struct str s);
+const char *syntax_origin(struct str s); /* "https://a.example", "*" */
+const char *syntax_channel_pattern(struct str s); /* "room.1", "room.*" */
+const char *syntax_channel_permit(struct str s); /* "anyone", "a.hook" */
+const char *syntax_redis_url(struct str s);
 
 /* A response field that a configuration may set: a name, and not one that
  * belongs to the message's framing or to the connection. */

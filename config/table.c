@@ -20,7 +20,7 @@
 
 #define C struct config
 
-/* A key of later builds: "clusters are", "TLS is". */
+/* A key of later builds: "TLS is". */
 #define ABSENT(what)                                                           \
 	.kind = FIELD_ABSENT, .help = what " not part of this build"
 
@@ -255,8 +255,8 @@ static const struct field buffers_fields[] = {
 	    .help = "larger request bodies wait in a temporary file"},
 	{.key = "websocket", .kind = FIELD_SIZE, .def = JSON("64KiB"),
 	    AT(C, buffers.websocket), .min = 1 * KIB, .max = GIB,
-	    .help = "the longest WebSocket message; not spoken by this build "
-	    "yet"},
+	    .help = "longer WebSocket messages leave in fragments of this "
+	    "size, so that a ping gets in between"},
 	{.key = NULL},
 };
 
@@ -410,8 +410,20 @@ static const struct field root_fields[] = {
 	    AT(C, databases), .section = &database_section, .max = 16,
 	    .check_key = syntax_database_name,
 	    .help = "databases that modules ask, by name"},
-	{.key = "channels", ABSENT("channels are")},
-	{.key = "cluster", ABSENT("clusters are")},
+	{.key = "websocket", .kind = FIELD_SECTION,
+	    .section = &websocket_section, .help = "WebSocket connections"},
+	{.key = "sse", .kind = FIELD_SECTION, .section = &sse_section,
+	    .help = "event streams"},
+	{.key = "channels", .kind = FIELD_LIST, .def = JSON([{"match": "*"}]),
+	    AT(C, channels), .section = &channel_section, .min = 1,
+	    .max = 1000, .help = "rules for channels"},
+	{.key = "channel_log", .kind = FIELD_SECTION,
+	    .section = &channel_log_section,
+	    .help = "the memory of channels"},
+	{.key = "cluster", .kind = FIELD_POINTER, .flags = FIELD_NULLABLE,
+	    .def = JSON(null), AT(C, cluster), .section = &cluster_section,
+	    .help = "joins the channels of several machines; null: this one "
+	    "alone"},
 	{.key = "routes", .kind = FIELD_LIST, .def = JSON([]), AT(C, routes),
 	    .section = &route_section, .max = 10000,
 	    .help = "what is served where"},

@@ -83,6 +83,13 @@ static const struct field echo_fields[] = {
 	{.key = "stream", .kind = FIELD_BOOL, .def = JSON(false),
 	    AT(R, echo.stream),
 	    .help = "answer while the body still arrives"},
+	{.key = "message_bytes", .kind = FIELD_SIZE, .def = JSON("16MiB"),
+	    AT(R, echo.message_bytes), .min = 1, .max = GIB,
+	    .help = "length of a WebSocket's message; longer closes with 1009"},
+	{.key = "origins", .kind = FIELD_STRINGS, .def = JSON(["*"]),
+	    AT(R, echo.origins), .check = syntax_origin,
+	    .help = "pages whose scripts may open a WebSocket here: "
+	    "\"https://example.org\", \"*\" for any; none: this host's own"},
 	{.key = NULL},
 };
 
@@ -106,7 +113,7 @@ static const struct section static_section = {
 };
 static const struct section echo_section = {
 	.name = "echo",
-	.help = "The request's body, sent back.",
+	.help = "The request's body, sent back; on a WebSocket its messages.",
 	.fields = echo_fields,
 };
 static const struct section health_section = {
@@ -136,6 +143,36 @@ static const struct section openapi_section = {
 	.fields = no_fields,
 };
 
+static const struct field channel_handler_fields[] = {
+	{.key = "origins", .kind = FIELD_STRINGS, .def = JSON([]),
+	    AT(R, channel.origins), .check = syntax_origin,
+	    .help = "pages whose scripts may open a WebSocket here: "
+	    "\"https://example.org\", \"*\" for any; none: this host's own"},
+	{.key = "publish", .kind = FIELD_BOOL, .def = JSON(true),
+	    AT(R, channel.publish),
+	    .help = "clients may publish here, where the channel's rule lets "
+	    "them"},
+	{.key = NULL},
+};
+static const struct section channel_handler_section = {
+	.name = "channel",
+	.help = "Channels: WebSocket, event stream, POST to publish, GET for "
+	    "what there is. The path's {channel} names one.",
+	.fields = channel_handler_fields,
+};
+
+static const struct field system_stream_fields[] = {
+	{.key = "interval", .kind = FIELD_DURATION, .def = JSON("1s"),
+	    AT(R, system_stream.interval_ms), .min = 100, .max = HOUR_MS,
+	    .help = "between two events"},
+	{.key = NULL},
+};
+static const struct section system_stream_section = {
+	.name = "system_stream",
+	.help = "An event stream of the machine's and the server's figures.",
+	.fields = system_stream_fields,
+};
+
 static const struct section module_handler_section = {
 	.name = "MODULE.NAME",
 	.help = "What a module of \"modules\" brings.",
@@ -152,13 +189,14 @@ static const struct variant variants[] = {
 	[HANDLER_METRICS] = {"metrics", &metrics_section},
 	[HANDLER_STATS] = {"stats", &stats_section},
 	[HANDLER_OPENAPI] = {"openapi", &openapi_section},
+	[HANDLER_CHANNEL] = {"channel", &channel_handler_section},
+	[HANDLER_SYSTEM_STREAM] = {"system_stream", &system_stream_section},
 	[HANDLER_MODULE] = {"MODULE.NAME", &module_handler_section,
 	    offsetof(R, module_handler)},
 	[HANDLER_KIND_COUNT] = {NULL},
 };
 
-static const char *const later[] = {
-	"proxy", "channel", "system_stream", "dashboard", NULL};
+static const char *const later[] = {"proxy", "dashboard", NULL};
 
 static const struct field common_fields[] = {
 	{.key = "path", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,

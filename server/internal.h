@@ -28,11 +28,14 @@ struct conn;
 struct db_set;
 struct fetcher;
 struct head_store;
+struct hub;
 struct memo;
 struct offload;
 struct peers;
 struct rate_table;
 struct postbox;
+struct sse_shared;
+struct ws_shared;
 
 /* "Server: corelane\r\nDate: <IMF-fixdate>\r\n" */
 #define SERVER_DATE_BLOCK_BYTES (18 + 6 + CLOCK_DATE_BYTES + 2)
@@ -87,6 +90,9 @@ struct server {
 	struct db_set *databases;
 	struct wheel sql_calls, sql_transactions;	/* db/api.c */
 	struct fetcher *fetcher;	/* NULL: nothing fetched yet */
+	struct hub *hub;
+	struct ws_shared *ws;		/* what all WebSockets share: ws.c */
+	struct sse_shared *sse;		/* and all event streams: sse.c */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */

@@ -29,6 +29,7 @@
 #include "common/stats.h"
 #include "config/config.h"
 
+struct channel_log;
 struct event_base;
 struct lane_crash;
 struct module_given;
@@ -68,6 +69,11 @@ struct server_args {
 	/* Shared by all workers: borrowed, or NULL: each limit its own. */
 	struct rate_table *rate;
 	struct metric_names *metrics;	/* borrowed, or NULL: none */
+	/* Channels, shared by all workers, our number there and what tells us
+	 * of news: borrowed; NULL and -1: a log of the server's own. */
+	struct channel_log *channels;
+	unsigned channel_reader;
+	int channel_wake_fd;
 	/* What killed the worker that this one replaces: borrowed; NULL:
 	 * nothing did. */
 	const struct lane_crash *crash;

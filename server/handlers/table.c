@@ -16,6 +16,8 @@ extern const struct handler handler_ready;
 extern const struct handler handler_metrics;
 extern const struct handler handler_stats;
 extern const struct handler handler_openapi;
+extern const struct handler handler_channel;
+extern const struct handler handler_system_stream;
 extern const struct handler handler_module;
 
 const struct handler *const handler_table[HANDLER_KIND_COUNT] = {
@@ -28,5 +30,7 @@ const struct handler *const handler_table[HANDLER_KIND_COUNT] = {
 	[HANDLER_METRICS] = &handler_metrics,
 	[HANDLER_STATS] = &handler_stats,
 	[HANDLER_OPENAPI] = &handler_openapi,
+	[HANDLER_CHANNEL] = &handler_channel,
+	[HANDLER_SYSTEM_STREAM] = &handler_system_stream,
 	[HANDLER_MODULE] = &handler_module,
 };

@@ -8,6 +8,7 @@
  *	response.h	making a response
  *	async.h		memory, the pool, timers, sub-requests, the log
  *	sql.h		databases
+ *	realtime.h	WebSockets, event streams, channels
  *	test.h		a handler's tests (not part of this header)
  */
 #ifndef CORELANE_CORELANE_H
@@ -19,5 +20,6 @@
 #include <corelane/module.h>
 #include <corelane/async.h>
 #include <corelane/sql.h>
+#include <corelane/realtime.h>
 
 #endif

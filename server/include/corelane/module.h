@@ -26,6 +26,8 @@
 LANE_BEGIN
 
 struct cJSON;
+struct lane_channel_rule;
+struct lane_socket_handler;
 
 /*
  * A declared value: a parameter of the path or the query, a field of the
@@ -88,6 +90,9 @@ struct lane_route {
 	size_t (*on_body)(
 	    struct lane_ctx *c, struct lane_str piece, bool is_last);
 	size_t body_bytes; /* limits.body_bytes for this route; 0 */
+	/* WebSockets and event streams on this path: <corelane/realtime.h>;
+	 * `run` answers all else, and may be NULL then (426). */
+	const struct lane_socket_handler *websocket, *events;
 	int invalid_status; /* for a wrong field of the content;
 					 * 0: 422 */
 };
@@ -148,6 +153,7 @@ struct lane_module {
 	const struct lane_field *config;
 	const struct lane_route *routes; /* or NULL */
 	const struct lane_middleware *middleware; /* or NULL */
+	const struct lane_channel_rule *channel_rules; /* or NULL */
 
 	/* Any may be NULL. */
 

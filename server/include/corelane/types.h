@@ -50,7 +50,7 @@ LANE_BEGIN
 
 /* Changes when a struct or a call of this API changes: a module made for
  * another one is refused when it is loaded. */
-#define LANE_ABI 1
+#define LANE_ABI 2
 
 /*
  * A slice of bytes, with no NUL promised behind it.  What isn't there comes
