@@ -13,6 +13,10 @@
  * take is copied into the connection's queue, which exists only while there is
  * something in it: an idle connection owns no buffer.
  *
+ * A queue is a list of chunks; each has bytes of its own, or refers to a part of
+ * shared ones (common/bytes.h): what goes to many clients is there once, however
+ * many of them are behind.
+ *
  * Context: the loop's thread; one batch, used by one connection at a time.
  */
 #ifndef CORELANE_SERVER_OUT_H
@@ -24,6 +28,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "common/bytes.h"
 #include "common/str.h"
 
 #define OUT_BUFFER_BYTES 65536
@@ -74,6 +79,13 @@ out_is_empty(const struct out *o)
  * is broken or there is no memory for the queue.
  */
 ssize_t out_flush(struct out *o, int fd, struct out_queue **queue, bool more);
+
+/* Puts bytes behind what is queued: a copy; or a reference to b->data[from..to),
+ * where that is too long to be copied.  Returns 0, or -1 when there is no
+ * memory. */
+int out_queue_add(struct out_queue **queue, struct str data);
+int out_queue_refer(struct out_queue **queue, struct bytes *b, size_t from,
+    size_t to);
 
 /* Sends from the queue; frees it and sets NULL when all is gone.  Returns the
  * bytes sent (0: the socket is full), or -1 when the connection is broken. */
