@@ -155,14 +155,11 @@ queue_rest(struct out_queue **queue, const struct out *o, size_t sent)
 	return 0;
 }
 
-int
-out_queue_add(struct out_queue **queue, struct str data)
+static int
+queue_copy(struct out_queue **queue, struct str data)
 {
-	struct out_queue *last;
+	struct out_queue *last = queue_reserve(queue, data.len);
 
-	if (data.len == 0)
-		return 0;
-	last = queue_reserve(queue, data.len);
 	if (last == NULL)
 		return -1;
 	memcpy(last->data + last->len, data.p, data.len);
@@ -171,14 +168,14 @@ out_queue_add(struct out_queue **queue, struct str data)
 	return 0;
 }
 
-int
-out_queue_refer(struct out_queue **queue, struct bytes *b, size_t from,
-    size_t to)
+/* b->data[from..to) */
+static int
+queue_refer(struct out_queue **queue, struct bytes *b, size_t from, size_t to)
 {
 	struct out_queue *last;
 
 	if (to - from <= OUT_COPY_BYTES)
-		return out_queue_add(queue, str_from(b->data + from, to - from));
+		return queue_copy(queue, str_from(b->data + from, to - from));
 	last = queue_add_chunk(queue, 0);
 	if (last == NULL)
 		return -1;
@@ -301,33 +298,39 @@ out_flush(struct out *o, int fd, struct out_queue **queue, bool more)
 	return n;
 }
 
+/* What the socket takes of it now, unless something is queued. */
+static ssize_t
+out_send_now(const struct out_queue *queue, int fd, struct str data)
+{
+	ssize_t n;
+
+	if (queue != NULL)
+		return 0;
+	do
+		n = send(fd, data.p, data.len, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 && errno == EAGAIN ? 0 : n;
+}
+
 ssize_t
 out_send_copy(struct out_queue **queue, int fd, struct str data)
 {
-	ssize_t n = 0;
+	ssize_t n = out_send_now(*queue, fd, data);
 
-	if (*queue == NULL) {
-		do
-			n = send(fd, data.p, data.len, MSG_NOSIGNAL);
-		while (n == -1 && errno == EINTR);
-		if (n == -1 && errno != EAGAIN)
-			return -1;
-		if (n == -1)
-			n = 0;
-	}
-	if ((size_t)n == data.len)
+	if (n == -1 || (size_t)n == data.len)
 		return n;
-	if (queue_grow(queue, data.len - (size_t)n) == -1)
-		return -1;
-	memcpy((*queue)->data + (*queue)->len, data.p + n,
-	    data.len - (size_t)n);
-	(*queue)->len += data.len - (size_t)n;
-	return n;
+	return queue_copy(queue, str_from(data.p + n,
+	    data.len - (size_t)n)) == 0 ? n : -1;
 }
 
 ssize_t
 out_send_shared(struct out_queue **queue, int fd, struct bytes *b, size_t from,
     size_t to)
 {
-	return out_send_copy(queue, fd, str_from(b->data + from, to - from));
+	ssize_t n = out_send_now(*queue, fd,
+	    str_from(b->data + from, to - from));
+
+	if (n == -1 || (size_t)n == to - from)
+		return n;
+	return queue_refer(queue, b, from + (size_t)n, to) == 0 ? n : -1;
 }

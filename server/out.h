@@ -80,20 +80,13 @@ out_is_empty(const struct out *o)
  */
 ssize_t out_flush(struct out *o, int fd, struct out_queue **queue, bool more);
 
-/* Puts bytes behind what is queued: a copy; or a reference to b->data[from..to),
- * where that is too long to be copied.  Returns 0, or -1 when there is no
- * memory. */
-int out_queue_add(struct out_queue **queue, struct str data);
-int out_queue_refer(struct out_queue **queue, struct bytes *b, size_t from,
-    size_t to);
-
 /* Sends from the queue; frees it and sets NULL when all is gone.  Returns the
  * bytes sent (0: the socket is full), or -1 when the connection is broken. */
 ssize_t out_queue_send(struct out_queue **queue, int fd);
 /*
  * Sends at once, or behind what is queued; what isn't sent is queued: copied,
- * or as a reference.  Returns the bytes handed to the kernel, or -1 as
- * out_flush().
+ * or as a reference where there is more than OUT_COPY_BYTES of it.  Returns the
+ * bytes handed to the kernel, or -1 as out_flush().
  */
 ssize_t out_send_copy(struct out_queue **queue, int fd, struct str data);
 ssize_t out_send_shared(struct out_queue **queue, int fd, struct bytes *b,
