@@ -29,8 +29,6 @@
 
 /* Data of one round: what a batch may grow to. */
 #define ROUND_BYTES (1u << 20)
-/* Turns end, even where sending makes more news. */
-#define ROUNDS_MAX 8
 
 static void
 hub_on_wake(evutil_socket_t fd, short what, void *arg)
@@ -121,7 +119,6 @@ hub_free(struct hub *hub)
 	buf_done(&hub->deflated);
 	ws_zlib_free(hub->zlib);
 	pool_done(&hub->subscriptions);
-	free(hub->item);
 	free(hub->own_log);
 	free(hub);
 }
@@ -191,11 +188,11 @@ hub_note_for(struct hub_channel *ch, const struct channel_entry *e)
 static bool
 hub_note(struct hub *hub, const struct channel_entry *e)
 {
-	struct hub_channel *ch = hub_channel_find(hub, e->row);
+	struct hub_channel *ch = hub_channel_find(hub, e->row, e->channel);
 
 	if (hub->items_max - hub->items <= hub->patterns.count)
 		return false;
-	if (ch != NULL && str_eq(hub_channel_name(ch), e->channel)) {
+	if (ch != NULL) {
 		if (ch->epoch != e->epoch && ch->has_news)
 			return false;
 		if (ch->epoch != e->epoch)
@@ -247,10 +244,10 @@ hub_round(struct hub *hub, uint64_t head)
 void
 hub_turn(struct hub *hub)
 {
-	unsigned rounds;
 	uint64_t head;
 
-	for (rounds = 0; hub->has_news && rounds < ROUNDS_MAX; rounds++) {
+	/* Who had to go may have left a message. */
+	while (hub->has_news) {
 		hub->has_news = false;
 		channel_log_taken(hub->log, hub->reader);
 		head = channel_log_head(hub->log);

@@ -219,6 +219,7 @@ channel_batch(struct hub_channel *ch, uint8_t variant)
 		return b;
 	hub_batch_clear(b);
 	b->is_made = true;
+	b->has_lost = ch->first_item == HUB_NO_ITEM;
 	for (i = ch->first_item; i != HUB_NO_ITEM; i = hub->item[i].next) {
 		struct hub_mark mark = {
 			.channel_bytes = hub->item[i].channel_bytes};

@@ -111,7 +111,7 @@ struct hub {
 	struct pool subscriptions;
 	struct hub_table channels, patterns;
 	uint32_t prefix[CHANNEL_NAME_MAX + 1]; /* patterns, by length */
-	uint8_t key[16];		/* of the hashes */
+	uint64_t key[2];		/* of the hashes */
 	struct hub_leave *leaves;	/* to be tried again */
 	struct hub_channel *news;	/* in this round */
 	struct hub_item *item;
@@ -143,7 +143,8 @@ bool hub_can_send(const struct session *s);
 int hub_channels_init(struct hub *hub);
 void hub_channels_done(struct hub *hub);
 /* The channel of a row; NULL: nobody here has subscribed to it. */
-struct hub_channel *hub_channel_find(const struct hub *hub, uint32_t row);
+struct hub_channel *hub_channel_find(const struct hub *hub, uint32_t row,
+    struct str name);
 /* Calls fn for each pattern that matches a name. */
 void hub_each_pattern(struct hub *hub, struct str name,
     void (*fn)(struct hub_channel *pattern, const struct channel_entry *e),

@@ -43,8 +43,8 @@ table_init(struct hub_table *t)
 int
 hub_channels_init(struct hub *hub)
 {
-	random_hex(server_random(hub->srv), sizeof(hub->key) / 2,
-	    (char *)hub->key);
+	hub->key[0] = random_u64(server_random(hub->srv));
+	hub->key[1] = random_u64(server_random(hub->srv));
 	hub->items_max = HUB_ITEMS;
 	hub->item = calloc(hub->items_max, sizeof(*hub->item));
 	return hub->item != NULL && table_init(&hub->channels) == 0 &&
@@ -144,12 +144,13 @@ table_remove(struct hub_table *t, struct hub_channel *ch)
 }
 
 struct hub_channel *
-hub_channel_find(const struct hub *hub, uint32_t row)
+hub_channel_find(const struct hub *hub, uint32_t row, struct str name)
 {
 	const struct hub_table *t = &hub->channels;
 	struct hub_channel *ch = t->slot[row & (t->slots - 1)];
 
-	while (ch != NULL && ch->row != row)
+	while (ch != NULL &&
+	    (ch->row != row || !str_eq(hub_channel_name(ch), name)))
 		ch = ch->next;
 	return ch;
 }
@@ -247,7 +248,7 @@ channel_get(struct hub *hub, struct str name,
 		if (ch == NULL && hub_reserve_items(hub) != 0)
 			return NULL;
 	} else {
-		ch = hub_channel_find(hub, state->row);
+		ch = hub_channel_find(hub, state->row, name);
 	}
 	return ch != NULL ? ch : channel_new(hub, name, state);
 }
@@ -484,21 +485,23 @@ hub_joined(struct hub *hub, struct session *s,
     struct hub_subscribed *got)
 {
 	struct hub_channel *ch = channel_get(hub, args->channel, state);
-	struct hub_start start = {
-		.mark = state->offset,
-		.channel_bytes = state->channel_bytes,
-	};
+	struct hub_start start;
 	struct subscription *sub;
 	int r = 0;
 
 	if (ch == NULL)
 		goto fail;
-	channel_know(ch, state);
-	if (!ch->is_pattern)
+	if (ch->is_pattern) {
+		start = (struct hub_start){state->offset, ch->last_bytes,
+		    NULL, 0};
+	} else {
+		channel_know(ch, state);
 		r = hub_find_start(hub, state, args, &start, got);
+	}
 	sub = r == 0 ? sub_new(ch, s, args) : NULL;
 	if (sub == NULL) {
-		free(start.entries);
+		if (r == 0)
+			free(start.entries);
 		hub_channel_release(ch);
 		goto fail;
 	}
@@ -533,10 +536,8 @@ hub_subscribe(struct hub *hub, struct session *s,
 		return r;
 	got.position = state.position;
 	got.subscribers = state.subscribers;
-	if (args->channel.p[args->channel.len - 1] == '*') {
+	if (args->channel.p[args->channel.len - 1] == '*')
 		state.offset = head;
-		state.channel_bytes = 0;
-	}
 	r = hub_joined(hub, s, args, &state, &got);
 	if (r == 0 && ret_got != NULL)
 		*ret_got = got;
