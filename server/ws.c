@@ -64,8 +64,7 @@ ws_context_get(struct ws *w)
 	if (w->context != NULL ||
 	    (!w->deflate.server_takeover && !w->deflate.client_takeover))
 		return 0;
-	w->context = ws_context_new(&w->deflate,
-	    w->options->config->deflate.level);
+	w->context = ws_context_new(w->options->config->deflate.level);
 	return w->context != NULL ? 0 : -1;
 }
 

@@ -172,7 +172,14 @@ ws_check(struct request *r, const struct ws_asked *asked)
 	if (asked->key_count != 1 || !ws_key_is_good(asked->key))
 		return response_error(r, 400,
 		    "Sec-WebSocket-Key must be 16 bytes in base64, once");
-	return asked->has_failed ? -ENOMEM : 0;
+	if (asked->has_failed)
+		return -ENOMEM;
+	/* RFC 6455 9.1 */
+	if (asked->extensions.p != NULL &&
+	    !ws_extensions_are_valid(asked->extensions))
+		return response_error(r, 400,
+		    "malformed Sec-WebSocket-Extensions");
+	return 0;
 }
 
 /* host[:port]; the port of an IPv6 address stands behind its bracket. */
