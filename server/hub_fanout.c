@@ -328,9 +328,8 @@ struct walk {
 	uint64_t oldest_mark, oldest_bytes; /* before it */
 };
 
-static void
-channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
-    struct walk *walk)
+		static void channel_walk(const struct hub_channel *ch,
+		    uint64_t mark, uint64_t lag_max, struct walk *walk)
 {
 	uint64_t at = ch->last;
 	struct channel_entry e;
@@ -349,8 +348,7 @@ channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
 }
 
 /* What the subscription may still get, by its rule: bytes before the last. */
-static uint64_t
-sub_lag_max(const struct subscription *sub)
+		static uint64_t sub_lag_max(const struct subscription *sub)
 {
 	if (!sub_is_slow(sub))
 		return UINT64_MAX;
@@ -359,8 +357,7 @@ sub_lag_max(const struct subscription *sub)
 
 /* Fills the hub's own batch with the next messages of a channel.  Returns false
  * when the subscriber had to go. */
-static bool
-sub_read_channel(struct subscription *sub)
+		static bool sub_read_channel(struct subscription * sub)
 {
 	struct hub_channel *ch = sub->channel;
 	struct hub *hub = ch->hub;
@@ -396,8 +393,7 @@ sub_read_channel(struct subscription *sub)
 }
 
 /* The same for a pattern: forwards, over entries of all channels. */
-static bool
-sub_read_pattern(struct subscription *sub)
+		static bool sub_read_pattern(struct subscription * sub)
 {
 	struct hub_channel *ch = sub->channel;
 	struct hub *hub = ch->hub;
@@ -438,8 +434,7 @@ sub_read_pattern(struct subscription *sub)
 }
 
 /* Sends the hub's own batch.  Returns whether there may be more room. */
-static bool
-sub_send_own(struct subscription *sub)
+		static bool sub_send_own(struct subscription * sub)
 {
 	struct hub_batch *b = &sub->channel->hub->own;
 	int r;
@@ -464,8 +459,7 @@ sub_send_own(struct subscription *sub)
 	return r == 0;
 }
 
-void
-hub_catch_up(struct subscription *sub)
+		void hub_catch_up(struct subscription * sub)
 {
 	struct hub_channel *ch = sub->channel;
 	struct hub *hub = ch->hub;

@@ -24,9 +24,10 @@ read_cpu(struct machine_cpu *cpu)
 
 	if (f == NULL)
 		return;
-	if (fscanf(f, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-	    " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &t[0], &t[1],
-	    &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) >= 4) {
+	if (fscanf(f,
+		"cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		" %" SCNu64 " %" SCNu64 " %" SCNu64,
+		&t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) >= 4) {
 		for (i = 0; i < 8; i++)
 			cpu->total += t[i];
 		cpu->busy = cpu->total - t[3] - t[4];
