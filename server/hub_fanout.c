@@ -321,15 +321,17 @@ sub_skip(struct subscription *sub, uint64_t mark, uint64_t channel_bytes)
 	sub->channel_bytes = channel_bytes;
 }
 
-/* The last entries that were visited, walking backwards: the oldest so many. */
+/* The last entries that were visited, walking backwards: the oldest so many;
+ * and where the channel was before the oldest of them. */
 struct walk {
 	uint64_t at[CATCH_MESSAGES];
 	unsigned visited;
-	uint64_t oldest_mark, oldest_bytes; /* before it */
+	uint64_t oldest_mark, oldest_bytes;
 };
 
-		static void channel_walk(const struct hub_channel *ch,
-		    uint64_t mark, uint64_t lag_max, struct walk *walk)
+static void
+channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
+    struct walk *walk)
 {
 	uint64_t at = ch->last;
 	struct channel_entry e;
@@ -348,7 +350,8 @@ struct walk {
 }
 
 /* What the subscription may still get, by its rule: bytes before the last. */
-		static uint64_t sub_lag_max(const struct subscription *sub)
+static uint64_t
+sub_lag_max(const struct subscription *sub)
 {
 	if (!sub_is_slow(sub))
 		return UINT64_MAX;
@@ -357,7 +360,8 @@ struct walk {
 
 /* Fills the hub's own batch with the next messages of a channel.  Returns false
  * when the subscriber had to go. */
-		static bool sub_read_channel(struct subscription * sub)
+static bool
+sub_read_channel(struct subscription *sub)
 {
 	struct hub_channel *ch = sub->channel;
 	struct hub *hub = ch->hub;
@@ -393,7 +397,8 @@ struct walk {
 }
 
 /* The same for a pattern: forwards, over entries of all channels. */
-		static bool sub_read_pattern(struct subscription * sub)
+static bool
+sub_read_pattern(struct subscription *sub)
 {
 	struct hub_channel *ch = sub->channel;
 	struct hub *hub = ch->hub;
@@ -434,7 +439,8 @@ struct walk {
 }
 
 /* Sends the hub's own batch.  Returns whether there may be more room. */
-		static bool sub_send_own(struct subscription * sub)
+static bool
+sub_send_own(struct subscription *sub)
 {
 	struct hub_batch *b = &sub->channel->hub->own;
 	int r;
@@ -459,7 +465,8 @@ struct walk {
 	return r == 0;
 }
 
-		void hub_catch_up(struct subscription * sub)
+void
+hub_catch_up(struct subscription *sub)
 {
 	struct hub_channel *ch = sub->channel;
 	struct hub *hub = ch->hub;

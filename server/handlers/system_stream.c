@@ -8,9 +8,9 @@
  *	    "server":{"requests":..,"requests_per_second":..,...}}
  *
  * Memory is in bytes, uptime in seconds, the timestamp in milliseconds.  The
- * figures are read once per worker and interval while anybody looks, and are the
- * same for all; only the id is each client's own, and goes on from the one that
- * it comes back with.
+ * figures are read once per worker and interval while anybody looks, and are
+ * the same for all; only the id is each client's own, and goes on from the one
+ * that it comes back with.
  *
  * Owns a feed per route, and a stream per client.  Invariant: the timer runs
  * while there is a stream.
