@@ -243,6 +243,14 @@ feed_on_stream(const redisReply *reply, void *arg)
 	bridge_feed_pump(feed);
 }
 
+static void
+feed_skip_history(struct bridge_channel *ch)
+{
+	if (ch->is_new && ch->live_from_ms != 0)
+		ch->last = feed_before(ch->live_from_ms);
+	ch->is_new = false;
+}
+
 /* The entry behind `id`: "(" for that is younger than streams. */
 static size_t
 feed_print_behind(const struct bridge_id *id, char to[BRIDGE_ID_BYTES])
@@ -264,9 +272,9 @@ feed_fetch(struct bridge_channel *ch)
 	struct buf key;
 
 	if (history == 0 || ch->live_from_ms == 0)
-		ch->is_new = false;
+		feed_skip_history(ch);
 	if (ch->last.ms == 0 && !ch->is_new)
-		ch->last = feed_before(ch->live_from_ms != 0 ?
+		ch->last = feed_before(ch->live_from_ms > feed->from_ms ?
 		    ch->live_from_ms : feed->from_ms);
 	buf_init(&key, 0);
 	buf_add(&key, feed->cluster->prefix);

@@ -137,6 +137,14 @@ in_leave(struct bridge_in *in, struct bridge_channel *ch)
 	    ch);
 }
 
+static void
+in_remove(struct bridge_in *in, struct bridge_channel *ch)
+{
+	if (ch->is_pattern)
+		TAILQ_REMOVE(&in->patterns, ch, queue_next);
+	bridge_table_remove(&in->feed.table, ch);
+}
+
 /* --- recent channels --- */
 
 static bool
@@ -242,16 +250,23 @@ in_date(struct bridge_in *in, struct bridge_channel *ch)
 		ch->live_from_ms = redis_ms > ago_ms ? redis_ms - ago_ms : 1;
 }
 
+/* This bridge has looked never before: whoever has it had it while the one
+ * before was there, which has read its history if it got as far. */
+static void
+in_inherit(const struct bridge_in *in, struct bridge_channel *ch)
+{
+	ch->live_from_ms = bridge_get(&in->feed.figures->received_until_ms);
+	if (ch->live_from_ms != 0 && ch->origin_count > 0)
+		ch->is_new = false;
+}
+
 static void
 in_want(struct bridge_in *in, struct bridge_channel *ch)
 {
 	ch->is_wanted = true;
 	ch->wanted_ms = in->unchanged_ms;
-	/* This bridge has looked never before: whoever has it had it while the
-	 * one before was there. */
 	if (!in->has_looked)
-		ch->live_from_ms =
-		    bridge_get(&in->feed.figures->received_until_ms);
+		in_inherit(in, ch);
 	if (in->feed.link == NULL)
 		return;
 	in_date(in, ch);
@@ -377,18 +392,28 @@ in_on_subscribed(struct bridge_in *in, const redisReply *channel)
 	}
 }
 
+static void
+in_lower_from(struct bridge_in *in, struct bridge_channel *pattern)
+{
+	if (pattern->is_new && pattern->live_from_ms != 0 &&
+	    pattern->live_from_ms < in->feed.from_ms)
+		in->feed.from_ms = pattern->live_from_ms;
+	pattern->is_new = false;
+}
+
 /* A pattern has no stream of its own, but what it matches may have come between
  * the wish for it and Redis's answer. */
 static void
 in_on_pattern(struct bridge_in *in)
 {
-	const struct bridge_channel *p;
+	struct bridge_channel *p;
 
 	if (in->is_rising)
 		return;
+	if (!in->must_ask && !in->is_asking)
+		in->feed.from_ms = bridge_link_redis_ms(in->feed.link);
 	TAILQ_FOREACH(p, &in->patterns, queue_next)
-		if (p->is_wanted && p->live_from_ms != 0)
-			in->feed.from_ms = p->live_from_ms;
+		in_lower_from(in, p);
 	in_ask_recent(in);
 }
 
@@ -419,27 +444,30 @@ in_rise(struct bridge_channel *ch, void *arg)
 {
 	struct bridge_in *in = arg;
 
-	if (ch->is_wanted) {
-		in_date(in, ch);
-		in_join(in, ch);
+	if (!ch->is_wanted) {
+		in_remove(in, ch);
+		return;
 	}
+	in_date(in, ch);
+	in_join(in, ch);
 	if (!ch->is_pattern)
 		bridge_feed_move(ch, BRIDGE_HELD);
 }
 
-/* Nothing is known of before: what each channel has had since somebody here
- * wants it. */
+/* What somebody here wants since the link is down, or always has: its history
+ * isn't known. */
 static void
-in_rise_first(struct bridge_channel *ch, void *arg)
+in_rise_new(struct bridge_channel *ch, void *arg)
 {
 	struct bridge_in *in = arg;
 
-	if (ch->is_pattern && ch->live_from_ms < in->feed.from_ms)
-		in->feed.from_ms = ch->live_from_ms;
+	if (ch->is_pattern)
+		in_lower_from(in, ch);
 	else if (ch->state == BRIDGE_HELD && ch->is_new)
 		bridge_feed_enqueue(ch);
 }
 
+/* Told again with IDs that may be older. */
 static void
 in_forget_last(struct bridge_channel *ch, void *arg)
 {
@@ -461,7 +489,7 @@ bridge_in_up(struct bridge_in *in, struct bridge_link *link, bool is_same)
 	if (!is_same)
 		bridge_table_each(&in->feed.table, in_forget_last, in);
 	bridge_table_each(&in->feed.table, in_rise, in);
-	bridge_table_each(&in->feed.table, in_rise_first, in);
+	bridge_table_each(&in->feed.table, in_rise_new, in);
 	in_send_batches(in);
 	(void)bridge_link_listen(link, words, 2);
 	bridge_set(&in->feed.figures->subscriptions, in->told);
@@ -504,9 +532,7 @@ in_check_idle(struct bridge_channel *ch, void *arg)
 	    (ch->state != BRIDGE_LIVE && ch->state != BRIDGE_OFFLINE))
 		return;
 	in_leave(in, ch);
-	if (ch->is_pattern)
-		TAILQ_REMOVE(&in->patterns, ch, queue_next);
-	bridge_table_remove(&in->feed.table, ch);
+	in_remove(in, ch);
 }
 
 void
