@@ -315,7 +315,7 @@ bridge_serve(struct bridge *b)
 }
 
 int
-bridge_check(const struct config *config, struct error *err)
+bridge_check(const struct config *config, struct config_problems *problems)
 {
 	return 0;
 }

@@ -38,9 +38,10 @@ struct bridge_args {
 	pid_t supervisor_pid;
 };
 
-/* Whether this build has what a configuration's cluster needs.  Returns 0, or
- * -1 saying what it was built without. */
-int bridge_check(const struct config *config, struct error *err);
+/* Whether this build has what a configuration's cluster needs: adds a problem
+ * where it hasn't.  Returns 0 or -1. */
+int bridge_check(const struct config *config,
+    struct config_problems *problems);
 
 /* Serves until told to leave.  To be called in a forked child, with signals
  * blocked, once the supervisor's own things are closed.  Returns the process's

@@ -282,7 +282,6 @@ feed_fetch(struct bridge_channel *ch)
 	buf_add(&key, bridge_channel_name(ch));
 	words[1] = buf_str(&key);
 	words[4] = STR("COUNT");
-	words[5] = str_of(count);
 	if (ch->is_new) {
 		snprintf(from, sizeof(from), "%llu",
 		    (unsigned long long)ch->live_from_ms - 1);
@@ -297,6 +296,7 @@ feed_fetch(struct bridge_channel *ch)
 		words[2] = str_of(from);
 		words[3] = STR("+");
 	}
+	words[5] = str_of(count);
 	bridge_feed_move(ch, BRIDGE_FETCHING);
 	if (buf_failed(&key) ||
 	    bridge_link_ask(feed->link, &ch->asker, words, 6) == -1)

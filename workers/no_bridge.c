@@ -8,12 +8,13 @@
 #include "workers/bridge.h"
 
 int
-bridge_check(const struct config *config, struct error *err)
+bridge_check(const struct config *config, struct config_problems *problems)
 {
 	if (config->cluster == NULL)
 		return 0;
-	return error_set(err, ERROR_INVALID, "this corelane was built without "
-	    "redis (hiredis)");
+	config_problem_add(problems, config, config->cluster->pos, "cluster",
+	    "this corelane was built without redis (hiredis)");
+	return -1;
 }
 
 int
