@@ -110,8 +110,8 @@ link_next_backoff(struct bridge_link *link)
 	if (link->state == LINK_UP &&
 	    link_now_ms() - link->up_ms >= LINK_STEADY_MS)
 		ms = LINK_BACKOFF_MIN_MS;
-	link->backoff_ms = ms * 2 > LINK_BACKOFF_MAX_MS ? LINK_BACKOFF_MAX_MS
-							: ms * 2;
+	link->backoff_ms =
+	    ms * 2 > LINK_BACKOFF_MAX_MS ? LINK_BACKOFF_MAX_MS : ms * 2;
 	return ms / 2 + random_u64(&link->random) % ms;
 }
 
@@ -228,8 +228,7 @@ link_on_answer(redisAsyncContext *ac, void *r, void *arg)
 		asker->fn(r, asker->arg);
 }
 
-static void
-link_on_push(redisAsyncContext *ac, void *r, void *arg);
+static void link_on_push(redisAsyncContext *ac, void *r, void *arg);
 
 int
 bridge_link_ask(struct bridge_link *link, struct bridge_asker *asker,
@@ -298,8 +297,7 @@ link_read_time(struct bridge_link *link, const redisReply *reply)
 	return true;
 }
 
-static void
-link_greeted(struct bridge_link *link);
+static void link_greeted(struct bridge_link *link);
 
 static void
 link_on_time(redisAsyncContext *ac, void *r, void *arg)
