@@ -21,7 +21,6 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-#define WS_BITS_MIN 9
 #define WS_BITS_MAX 15
 #define WS_SCRATCH_BYTES (16 * 1024)
 
@@ -155,9 +154,6 @@ ws_inflater_get(struct ws_zlib *z, struct ws_context *ctx,
 	z_stream *s = is_kept ? &ctx->inflate : &z->inflate;
 	int bits = is_kept ? agreed->client_bits : WS_BITS_MAX;
 
-	/* A client that says 8 may have a zlib, which then takes 9. */
-	if (bits < WS_BITS_MIN)
-		bits = WS_BITS_MIN;
 	if (s->state == NULL) {
 		if (inflateInit2(s, -bits) != Z_OK)
 			return NULL;
