@@ -163,7 +163,8 @@ ws_inflater_get(struct ws_zlib *z, struct ws_context *ctx,
 }
 
 /*
- * Gives `s` all of `part`; *left is how much may still come out.
+ * Gives `s` all of `part`; *left is how much may still come out.  What it owes
+ * when its room is full comes with the tail, which is only looked at then.
  *
  * A block may say that it is the last of all (RFC 7692 7.2.3.4), and another
  * one follow: the window goes on, which is what inflateReset() would not do.
@@ -197,15 +198,15 @@ ws_inflate_run(struct ws_zlib *z, z_stream *s, size_t *left, struct str part,
 			return WS_INFLATE_NOMEM;
 		if (res == Z_STREAM_END)
 			inflateResetKeep(s);
-	} while (s->avail_in > 0 || s->avail_out == 0);
+	} while (s->avail_in > 0);
 	return WS_INFLATED;
 }
 
-/* zlib.h, inflate(): between two blocks, and no bits of a byte left. */
+/* Whether it is between two blocks (zlib.h, inflate()). */
 static bool
 ws_inflate_is_whole(const z_stream *s)
 {
-	return (s->data_type & 128) != 0 && (s->data_type & 63) == 0;
+	return (s->data_type & 128) != 0;
 }
 
 enum ws_inflate

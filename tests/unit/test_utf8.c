@@ -176,6 +176,24 @@ borders_inside_long_texts_are_no_matter(void **state)
 }
 
 static void
+what_is_open_at_the_end_of_a_part_is_held_against_the_next(void **state)
+{
+	char ascii[200];
+
+	(void)state;
+	memset(ascii, 'x', sizeof(ascii));
+	for (size_t len = 1; len <= sizeof(ascii); len++) {
+		struct utf8_state open = {0}, bad = {0};
+
+		assert_true(utf8_feed(&open, STR("\xf0\x9f")));
+		assert_false(utf8_feed(&open, str_from(ascii, len)));
+		assert_false(utf8_feed(&bad, STR("\xff")));
+		assert_false(utf8_feed(&bad, str_from(ascii, len)));
+		assert_false(utf8_is_whole(&bad));
+	}
+}
+
+static void
 a_fault_is_found_at_any_place_of_a_long_text(void **state)
 {
 	char text[200];
@@ -187,6 +205,9 @@ a_fault_is_found_at_any_place_of_a_long_text(void **state)
 
 			memset(text, 'x', len);
 			text[at] = (char)0xc3;
+			assert_int_equal(utf8_feed(&s, str_from(text, len)),
+			    at + 1 == len);
+			s = (struct utf8_state){0};
 			if (at + 1 < len)
 				text[at + 1] = (char)0xa4;
 			assert_true(utf8_feed(&s, str_from(text, len)));
@@ -208,6 +229,8 @@ main(void)
 		cmocka_unit_test(it_fails_at_the_first_impossible_byte),
 		cmocka_unit_test(it_agrees_with_the_characters_lengths),
 		cmocka_unit_test(borders_inside_long_texts_are_no_matter),
+		cmocka_unit_test(
+		    what_is_open_at_the_end_of_a_part_is_held_against_the_next),
 		cmocka_unit_test(a_fault_is_found_at_any_place_of_a_long_text),
 	};
 

@@ -229,6 +229,9 @@ static const struct {
 	    STR_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00"
 	    "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
 	    WS_INFLATED, STR_INIT("HelloHello")},
+	{"a copy from before a block that says it is the last",
+	    STR_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"),
+	    WS_INFLATED, STR_INIT("HelloHello")},
 	{"the last block, and no empty one behind it",
 	    STR_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00"),
 	    WS_INFLATED, STR_INIT("Hello")},
