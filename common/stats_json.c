@@ -4,6 +4,8 @@
  *
  *	{"server":{...},"total":{...},"workers":[{...},...]}
  *
+ * With a cluster there is "cluster":{...} behind "server".
+ *
  * `total` and each worker hold every counter and gauge under its name, a
  * summary of every histogram ("latency" is that of the requests), and rates
  * that need no memory of an earlier look.
@@ -128,6 +130,23 @@ json_stats(struct buf *out, const struct stats *s, uint64_t up_ms)
 }
 
 static void
+json_channels(struct buf *out, const struct channel_log_figures *f)
+{
+	buf_add(out, STR("\"channels\":{"));
+	json_u64(out, "count", f->channels);
+	json_u64(out, "count_max", f->channels_max);
+	json_u64(out, "members", f->members);
+	json_u64(out, "messages", f->messages);
+	json_u64(out, "message_bytes", f->bytes);
+	json_u64(out, "evicted", f->evicted);
+	json_u64(out, "log_bytes", f->ring_bytes);
+	json_u64(out, "log_used_bytes", f->ring_used);
+	json_u64(out, "repairs", f->repairs);
+	json_close(out, '}');
+	buf_add_byte(out, ',');
+}
+
+static void
 json_server(struct buf *out, const struct stats_view *v)
 {
 	uint64_t serving = 0;
@@ -149,6 +168,18 @@ json_server(struct buf *out, const struct stats_view *v)
 	json_u64(out, "crashes", v->crashes);
 	json_u64(out, "stalls", v->stalls);
 	json_u64(out, "lock_repairs", v->lock_repairs);
+	if (v->channels.ring_bytes > 0)
+		json_channels(out, &v->channels);
+	json_close(out, '}');
+}
+
+static void
+json_cluster(struct buf *out, const struct stats_cluster *c)
+{
+	buf_add(out, STR(",\"cluster\":{"));
+#define X(field, family, type, help) json_u64(out, #field, c->field);
+	STATS_CLUSTER(X)
+#undef X
 	json_close(out, '}');
 }
 
@@ -186,6 +217,8 @@ stats_print_json(const struct stats_view *view, struct buf *out)
 {
 	buf_add_byte(out, '{');
 	json_server(out, view);
+	if (view->cluster.is_configured)
+		json_cluster(out, &view->cluster);
 	buf_add(out, STR(",\"total\":{"));
 	json_stats(out, &view->total, view->uptime_ms);
 	if (view->names != NULL)

@@ -174,7 +174,8 @@ const struct section channel_section = {
 static const struct field channel_log_fields[] = {
 	{.key = "bytes", .kind = FIELD_SIZE, .def = JSON("64MiB"),
 	    AT(C, channel_log.bytes), .min = 256 * KIB, .max = 64 * GIB,
-	    .help = "for messages; when it is full the oldest go"},
+	    .help = "for messages, rounded up to a power of two; when it is "
+	    "full the oldest go"},
 	{.key = "channels", .kind = FIELD_INT, .def = JSON(65536),
 	    AT(C, channel_log.channels), .min = 16, .max = 16777216,
 	    .help = "channels with history or subscribers; when there are "
@@ -201,8 +202,8 @@ static const struct field cluster_fields[] = {
 	{.key = "url", .kind = FIELD_STRING,
 	    .flags = FIELD_REQUIRED | FIELD_SECRET | FIELD_FROM_FILE,
 	    AT(CLUSTER, url), .check = syntax_redis_url,
-	    .help = "\"redis://[user:password@]host:port[/database]\", or "
-	    "\"redis+unix:///path\""},
+	    .help = "\"redis://[user:password@]host[:port][/database]\", or "
+	    "\"redis+unix://[user:password@]/path[?database=N]\""},
 	{.key = "prefix", .kind = FIELD_STRING, .def = JSON("corelane:"),
 	    AT(CLUSTER, prefix),
 	    .help = "stands before every key and channel there"},

@@ -32,6 +32,9 @@
 #include <sys/types.h>
 
 #include "common/buf.h"
+#include "workers/channels.h"
+#include "workers/bridge_child.h"
+#include "workers/bridge_figures.h"
 #include "workers/child.h"
 #include "workers/command.h"
 #include "workers/generation.h"
@@ -67,11 +70,14 @@ struct supervisor {
 	struct recorders *recorders;
 	struct rate_table *rates;
 	size_t rate_cells;	/* as many as it was made with */
+	struct channels *channels;
 	struct listener_set listeners;
 	unsigned share_count;		/* sockets of each address, in use */
 	struct generation *current;	/* serves; NULL before the start */
 	struct generation *next;	/* proves itself, or NULL */
 	struct child_list children;	/* of all generations */
+	struct bridge_child bridge;
+	struct bridge_figures *bridge_figures;
 	unsigned generations;		/* made so far */
 	unsigned restarts[SHARED_WORKERS_MAX];	/* by worker */
 	cpu_set_t cpus;			/* those we may use */
