@@ -24,6 +24,7 @@
 #include "server/internal.h"
 #include "server/peers.h"
 #include "server/request.h"
+#include "server/session.h"
 #include "server/tcp.h"
 
 /* What a peer may still send after its last answer: its bytes and its time. */
@@ -45,8 +46,10 @@ static const unsigned conn_arrows[] __attribute__((unused)) = {
 	    TO(CONN_SEND) | TO(CONN_LINGER),
 	[CONN_BODY] = TO(CONN_HANDLER) | TO(CONN_SEND) | TO(CONN_LINGER),
 	[CONN_HANDLER] = TO(CONN_BODY) | TO(CONN_SEND) | TO(CONN_LINGER),
-	[CONN_SEND] = TO(CONN_IDLE) | TO(CONN_DISCARD) | TO(CONN_LINGER),
+	[CONN_SEND] = TO(CONN_IDLE) | TO(CONN_DISCARD) | TO(CONN_OPEN) |
+	    TO(CONN_LINGER),
 	[CONN_DISCARD] = TO(CONN_IDLE) | TO(CONN_LINGER),
+	[CONN_OPEN] = TO(CONN_LINGER),
 	[CONN_LINGER] = 0,
 	[CONN_CLOSED] = 0,
 };
@@ -223,8 +226,10 @@ conn_close(struct conn *c, const char *reason)
 	srv->conn_count--;
 	if (c->service == SERVICE_TCP_ECHO)
 		srv->stats->tcp_active--;
-	else
+	else if (!c->was_open)
 		srv->stats->connections_active--;
+	if (c->session != NULL && c->session->reason == NULL)
+		c->session->reason = reason;
 	conn_queue(c);
 }
 
@@ -233,6 +238,8 @@ conn_free(struct conn *c)
 {
 	if (c->req != NULL)
 		request_free(c->req);
+	if (c->session != NULL)
+		session_drop(c);
 	pool_put(&c->srv->conns, c);
 }
 
@@ -333,6 +340,9 @@ conn_wants(const struct conn *c)
 		if (c->req != NULL && http1_takes_body(c->req))
 			want |= EV_READ;
 		break;
+	case CONN_OPEN:
+		want = c->is_paused ? 0 : EV_READ;
+		break;
 	case CONN_CLOSED:
 		break;
 	}
@@ -364,12 +374,14 @@ conn_turn(struct conn *c, struct str in)
 {
 	struct server *srv = c->srv;
 
-	srv->is_in_turn = true;
+	srv->turn = c;
 	if (c->service == SERVICE_TCP_ECHO)
 		tcp_advance(c, &in);
-	else
+	else if (c->state != CONN_OPEN)
 		http1_advance(c, &in);
-	srv->is_in_turn = false;
+	if (c->state == CONN_OPEN)
+		session_advance(c->session, &in);
+	srv->turn = NULL;
 	if (c->state == CONN_CLOSED)
 		return;
 	if (conn_keep_input(c, in) == -1) {
@@ -383,6 +395,13 @@ conn_turn(struct conn *c, struct str in)
 }
 
 void
+conn_arm(struct conn *c)
+{
+	if (c->state != CONN_CLOSED && c != c->srv->turn)
+		conn_want(c, conn_wants(c));
+}
+
+void
 conn_continue(struct conn *c)
 {
 	struct server *srv = c->srv;
@@ -390,7 +409,7 @@ conn_continue(struct conn *c)
 
 	if (c->state == CONN_CLOSED)
 		return;
-	if (srv->is_in_turn) {
+	if (srv->turn != NULL) {
 		conn_queue(c);
 		return;
 	}
@@ -420,6 +439,7 @@ conn_on_eof(struct conn *c)
 		conn_close(c, "closed by the peer before its answer");
 		return;
 	case CONN_DISCARD:
+	case CONN_OPEN:
 	case CONN_LINGER:
 	case CONN_CLOSED:
 		conn_close(c, "closed by the peer");
@@ -466,8 +486,12 @@ conn_on_writable(struct conn *c)
 		return;
 	}
 	c->srv->stats->bytes_out += (uint64_t)n;
-	conn_note_progress(c, (size_t)n, c->srv->config->timeouts.write_ms);
 	c->is_sent_full = c->unsent != NULL;
+	if (c->state == CONN_OPEN)
+		session_on_sent(c->session);
+	else
+		conn_note_progress(c, (size_t)n,
+		    c->srv->config->timeouts.write_ms);
 	if (c->unsent == NULL)
 		conn_continue(c);
 }
@@ -504,6 +528,8 @@ conn_on_deadline(struct wheel_node *node, void *arg)
 		conn_set_timer(c, CONN_LOOK_MS);
 	else if (c->state == CONN_HANDLER && !http1_takes_body(c->req))
 		conn_set_timer(c, HTTP1_HANDLER_MS);
+	else if (c->state == CONN_OPEN)
+		session_on_deadline(c->session);
 	else if (c->service == SERVICE_TCP_ECHO)
 		tcp_on_deadline(c);
 	else

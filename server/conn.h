@@ -19,6 +19,8 @@
  *	   |                  |                                  |
  *	   |               DISCARD      content nobody wanted    |
  *	   |                  |                                  |
+ *	   |                  +-- upgrade --> OPEN --+           |
+ *	   |                  |                      v           |
  *	   +--- keep-alive ---+--- close ---> LINGER <-----------+
  *	                      |                 |  the peer closes, or 2 s
  *	                      +---> CLOSED <----+
@@ -46,6 +48,7 @@
 struct out_queue;
 struct request;
 struct server;
+struct session;
 
 enum conn_state {
 	CONN_IDLE,
@@ -54,6 +57,7 @@ enum conn_state {
 	CONN_HANDLER,
 	CONN_SEND,
 	CONN_DISCARD,
+	CONN_OPEN,	/* a session's: session.h */
 	CONN_LINGER,
 	CONN_CLOSED
 };
@@ -71,6 +75,7 @@ struct conn {
 	struct wheel_node timer;	/* what the state allows it to take */
 	struct server *srv;
 	struct request *req;		/* NULL between requests */
+	struct session *session;	/* OPEN, and dropped soon after it */
 	struct conn_input *input;
 	struct out_queue *unsent;
 	struct conn *next_queued;	/* server.queued */
@@ -88,6 +93,8 @@ struct conn {
 	bool is_queued : 1;		/* in server.queued */
 	bool is_sent_full : 1;		/* the socket took no more */
 	bool is_counted : 1;		/* in peers */
+	bool is_paused : 1;		/* OPEN: isn't read from */
+	bool was_open : 1;		/* counted as what it has become */
 	union {
 		struct in_addr v4;
 		struct in6_addr v6;
@@ -117,6 +124,10 @@ void conn_on_deadline(struct wheel_node *node, void *arg);
  * connection from outside its own events (a handler's late answer).
  */
 void conn_continue(struct conn *c);
+
+/* Waits for what its state and its queue want; for whoever sends from outside
+ * the connection's own turn. */
+void conn_arm(struct conn *c);
 
 void conn_move(struct conn *c, enum conn_state state);
 

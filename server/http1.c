@@ -18,6 +18,7 @@
 #include "server/internal.h"
 #include "server/memo.h"
 #include "server/pipeline.h"
+#include "server/session.h"
 #include "server/spool.h"
 
 /* Where a pipeline_run() has left the request is where the connection goes. */
@@ -473,6 +474,18 @@ http1_count(struct request *r)
 		    (clock_now_ns() - r->start_ns) / 1000, 1);
 }
 
+/* The last request of this connection: the session takes over. */
+static void
+http1_open(struct conn *c)
+{
+	struct session *s = c->req->res.session;
+
+	c->req->res.kind = CONTENT_NONE;
+	request_free(c->req);
+	c->req = NULL;
+	session_begin(c, s);
+}
+
 /* The response is in the batch, or sent. */
 static void
 http1_end(struct conn *c)
@@ -483,6 +496,10 @@ http1_end(struct conn *c)
 	r->is_ended = true;
 	http1_count(r);
 	http1_log(c, false);
+	if (r->res.kind == CONTENT_UPGRADE) {
+		http1_open(c);
+		return;
+	}
 	if (srv->out.has_loans && conn_flush(c, false) == -1)
 		return;
 	if (!body_is_done(&r->reader)) {
@@ -600,6 +617,9 @@ http1_advance(struct conn *c, struct str *in)
 		case CONN_DISCARD:
 			goes_on = http1_discard(c, in);
 			break;
+		case CONN_OPEN:
+			goes_on = false;
+			break;
 		case CONN_LINGER:
 		case CONN_CLOSED:
 			*in = str_from(NULL, 0);
@@ -658,6 +678,7 @@ http1_on_deadline(struct conn *c)
 		s->timeouts_body++;
 		conn_close(c, "unwanted content took too long");
 		return;
+	case CONN_OPEN:
 	case CONN_LINGER:
 	case CONN_CLOSED:
 		conn_close(c, "lingered long enough");

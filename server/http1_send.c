@@ -78,6 +78,10 @@ write_framing(char *p, const struct request *r)
 {
 	const struct response *res = &r->res;
 
+	/* A session's response ends with its connection. */
+	if (res->kind == CONTENT_UPGRADE)
+		return res->status == 101 ? p :
+		    put(p, STR("Connection: close\r\n"));
 	if (r->is_chunked)
 		p = put(p, STR("Transfer-Encoding: chunked\r\n"));
 	else if (res->length != CONTENT_LENGTH_UNKNOWN &&
@@ -170,7 +174,7 @@ http1_send_hint(struct request *r, struct str link)
 	struct conn *c = r->conn;
 
 	/* The batch holds one connection's bytes at a time. */
-	if (c->srv->is_in_turn && !r->is_running)
+	if (c->srv->turn != NULL && !r->is_running)
 		return 0;
 	if (send_copy(r, STR("HTTP/1.1 103 Early Hints\r\nLink: ")) == -1 ||
 	    send_copy(r, link) == -1 ||
@@ -366,6 +370,7 @@ http1_send_content(struct request *r)
 		return HTTP1_SEND_LATER;
 	switch (r->res.kind) {
 	case CONTENT_NONE:
+	case CONTENT_UPGRADE:
 		break;
 	case CONTENT_STATIC:
 	case CONTENT_ARENA:
@@ -420,8 +425,9 @@ http1_respond(struct request *r)
 
 	if (c->state == CONN_CLOSED)
 		return;
-	c->is_closing |= is_last(r);
-	if (res->length == CONTENT_LENGTH_UNKNOWN && !response_is_silent(r)) {
+	c->is_closing |= res->kind != CONTENT_UPGRADE && is_last(r);
+	if (res->length == CONTENT_LENGTH_UNKNOWN && !response_is_silent(r) &&
+	    res->kind != CONTENT_UPGRADE) {
 		r->is_chunked = r->head->minor == 1;
 		/* RFC 9112 6.3: in 1.0 the end of the connection is the end. */
 		c->is_closing |= !r->is_chunked;

@@ -96,7 +96,7 @@ struct server {
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */
-	bool is_in_turn;		/* scratch and batch are in use */
+	struct conn *turn; /* whose scratch and batch are in use; or NULL */
 	size_t conn_count, conn_max;
 	bool is_draining;
 	uint64_t drain_ms;		/* CLOCK_MONOTONIC when it began */

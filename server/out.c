@@ -196,3 +196,34 @@ out_flush(struct out *o, int fd, struct out_queue **queue, bool more)
 	out_discard(o);
 	return n;
 }
+
+ssize_t
+out_send_copy(struct out_queue **queue, int fd, struct str data)
+{
+	ssize_t n = 0;
+
+	if (*queue == NULL) {
+		do
+			n = send(fd, data.p, data.len, MSG_NOSIGNAL);
+		while (n == -1 && errno == EINTR);
+		if (n == -1 && errno != EAGAIN)
+			return -1;
+		if (n == -1)
+			n = 0;
+	}
+	if ((size_t)n == data.len)
+		return n;
+	if (queue_grow(queue, data.len - (size_t)n) == -1)
+		return -1;
+	memcpy((*queue)->data + (*queue)->len, data.p + n,
+	    data.len - (size_t)n);
+	(*queue)->len += data.len - (size_t)n;
+	return n;
+}
+
+ssize_t
+out_send_shared(struct out_queue **queue, int fd, struct bytes *b, size_t from,
+    size_t to)
+{
+	return out_send_copy(queue, fd, str_from(b->data + from, to - from));
+}

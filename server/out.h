@@ -24,6 +24,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "common/bytes.h"
 #include "common/str.h"
 
 #define OUT_BUFFER_BYTES 65536
@@ -78,6 +79,14 @@ ssize_t out_flush(struct out *o, int fd, struct out_queue **queue, bool more);
 /* Sends from the queue; frees it and sets NULL when all is gone.  Returns the
  * bytes sent (0: the socket is full), or -1 when the connection is broken. */
 ssize_t out_queue_send(struct out_queue **queue, int fd);
+/*
+ * Sends at once, or behind what is queued; what isn't sent is queued: copied,
+ * or as a reference.  Returns the bytes handed to the kernel, or -1 as
+ * out_flush().
+ */
+ssize_t out_send_copy(struct out_queue **queue, int fd, struct str data);
+ssize_t out_send_shared(struct out_queue **queue, int fd, struct bytes *b,
+    size_t from, size_t to);
 size_t out_queue_bytes(const struct out_queue *queue);
 void out_queue_free(struct out_queue *queue);
 

@@ -195,7 +195,7 @@ pipeline_take(struct request *r, int result)
 	} else if (result == REQUEST_NEXT && r->phase == PHASE_BEFORE) {
 		r->phase = PHASE_BODY;
 	} else {
-		if (result < 200)
+		if (result < 200 && r->res.kind != CONTENT_UPGRADE)
 			pipeline_fail(r, result);
 		else if (r->res.status == 0 && result >= 400)
 			response_error(r, result, NULL);

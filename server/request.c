@@ -46,18 +46,12 @@ request_new(struct conn *c, struct head *head)
 void
 request_free(struct request *r)
 {
-	struct source *source;
-
 	if (r == NULL)
 		return;
 	flight_end(r);
 	wheel_clear(&r->deadline);
-	if (r->res.kind == CONTENT_SOURCE) {
-		source = r->res.source;
-		r->res.kind = CONTENT_NONE;
-		if (source->stop != NULL)
-			source->stop(source);
-	}
+	if (r->res.kind != CONTENT_NONE)
+		response_drop_content(&r->res);
 	if (r->ctx == NULL || !ctx_end(r->ctx)) {
 		spool_free(r->spool);
 		arena_done(&r->arena);

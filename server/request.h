@@ -43,6 +43,7 @@ struct lane_problem;
 struct server;
 struct service;
 struct service_route;
+struct session;
 struct spool;
 
 /*
@@ -86,7 +87,8 @@ enum content_kind {
 	CONTENT_STATIC, /* a slice that outlives the server's requests */
 	CONTENT_ARENA,		/* a slice that lives as long as the request */
 	CONTENT_FILE,		/* a descriptor, by sendfile */
-	CONTENT_SOURCE
+	CONTENT_SOURCE,
+	CONTENT_UPGRADE /* none: the connection becomes a session's */
 };
 
 /* The length of content that nobody knows yet: sent chunked. */
@@ -111,6 +113,7 @@ struct response {
 			uint64_t offset;
 		} file;
 		struct source *source;
+		struct session *session;
 	};
 	struct response_field *fields;	/* inline_fields, or in the arena */
 	uint16_t field_count, field_cap;
@@ -183,6 +186,9 @@ int request_keep_body(struct request *r);
 /* An error has an id to ask for, with or without the request_id middleware:
  * makes r->id unless there is one (or no memory). */
 void request_give_id(struct request *r);
+
+/* Lets go of what its content is made of. */
+void response_drop_content(struct response *res);
 
 /* Makes the content of an error response (error_page.c). */
 int response_render_error(struct request *r);

@@ -13,6 +13,7 @@
 #include "server/conn.h"
 #include "server/internal.h"
 #include "server/request.h"
+#include "server/session.h"
 
 static __attribute__((noinline, cold)) int
 fields_grow(struct request *r)
@@ -111,18 +112,17 @@ response_vary(struct request *r, struct str token)
 	return response_set(r, STR("Vary"), both);
 }
 
-static void
-content_drop(struct response *res)
+void
+response_drop_content(struct response *res)
 {
-	struct source *source;
+	enum content_kind kind = res->kind;
 
-	if (res->kind == CONTENT_SOURCE) {
-		source = res->source;
-		res->kind = CONTENT_NONE;
-		if (source->stop != NULL)
-			source->stop(source);
-	}
 	res->kind = CONTENT_NONE;
+	if (kind == CONTENT_SOURCE && res->source->stop != NULL)
+		res->source->stop(res->source);
+	else if (kind == CONTENT_UPGRADE)
+		res->session->kind->closed(res->session,
+		    "never opened: answered otherwise");
 	res->length = 0;
 	res->is_error = false;
 	res->trailers = str_from(NULL, 0);
@@ -131,7 +131,7 @@ content_drop(struct response *res)
 void
 response_reset(struct request *r)
 {
-	content_drop(&r->res);
+	response_drop_content(&r->res);
 	if (r->res.field_base < r->res.field_count)
 		r->res.field_count = r->res.field_base;
 	r->res.status = 0;
@@ -141,7 +141,7 @@ response_reset(struct request *r)
 static int
 response_start(struct request *r, int status, struct str type)
 {
-	content_drop(&r->res);
+	response_drop_content(&r->res);
 	r->res.status = status;
 	if (type.p != NULL &&
 	    response_add_checked(r, STR("Content-Type"), type) == -1)
@@ -235,7 +235,7 @@ response_source(struct request *r, int status, struct str type,
 int
 response_error(struct request *r, int status, const char *reason)
 {
-	content_drop(&r->res);
+	response_drop_content(&r->res);
 	r->res.status = status;
 	r->res.reason = reason;
 	r->res.problem = NULL;

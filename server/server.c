@@ -30,6 +30,7 @@
 #include "server/offload.h"
 #include "server/peers.h"
 #include "server/pipeline.h"
+#include "server/session.h"
 
 /* Chunks of arenas kept for the next requests, per worker. */
 #define ARENA_SPARE_MAX 64
@@ -297,6 +298,8 @@ server_turn(struct server *srv)
 	while ((c = srv->queued) != NULL) {
 		srv->queued = c->next_queued;
 		c->is_queued = false;
+		if (c->session != NULL && c->state == CONN_LINGER)
+			session_drop(c);
 		if (c->state == CONN_CLOSED)
 			conn_free(c);
 		else
@@ -339,7 +342,8 @@ drain_conn(struct wheel_node *node, void *arg)
 	    offsetof(struct conn, timer));
 
 	/* Raw TCP has no way to say goodbye: it has until the deadline. */
-	if (c->state == CONN_IDLE && c->service != SERVICE_TCP_ECHO)
+	if ((c->state == CONN_IDLE && c->service != SERVICE_TCP_ECHO) ||
+	    c->state == CONN_OPEN)
 		conn_queue(c);
 }
 
@@ -356,6 +360,8 @@ server_drain(struct server *srv)
 	for (c = srv->queued; c != NULL; c = c->next_queued) {
 		if (c->state == CONN_IDLE)
 			conn_set_timer(c, SERVER_DRAIN_GRACE_MS);
+		else if (c->state == CONN_OPEN)
+			c->session->kind->leave(c->session);
 	}
 }
 

@@ -16,9 +16,10 @@
  *
  * The connection reads into the worker's scratch buffer and gives it to
  * advance(); what that leaves is kept and comes again in front of what is read
- * next.  Nothing is freed inside a callback: session_close() moves the
- * connection to CLOSED, closed() is called from there, once, and drops what the
- * session owns; its memory goes with it.
+ * next.  Nothing is freed inside a callback: after session_close() or
+ * session_finish() every call on the session does nothing, and when the loop's
+ * turn ends closed() is called, once, which drops what the session owns and the
+ * session itself.
  *
  * Owns nothing of its own.  Here: the seam between conn.c and the kinds.  Not
  * here: frames, events, subscriptions.
@@ -52,14 +53,15 @@ struct session_kind {
 	/* Nothing is queued any more: the place to go on sending. */
 	void (*drained)(struct session *s);
 
-	/* The connection's deadline is over; sets the next one. */
+	/* The deadline is over, or earlier, when it had to be moved: looks what
+	 * is due, and sets the next one. */
 	void (*on_deadline)(struct session *s);
 
 	/* The server drains: sends the client elsewhere, in its own time. */
 	void (*leave)(struct session *s);
 
-	/* The connection is closed: drops all that the session owns, itself
-	 * included.  reason: a literal. */
+	/* It is over, and s->conn is NULL: drops all that the session owns,
+	 * itself included.  reason: a literal. */
 	void (*closed)(struct session *s, const char *reason);
 };
 
@@ -67,6 +69,7 @@ struct session {
 	const struct session_kind *kind;
 	struct conn *conn;		/* lent: as long as the session */
 	struct subscription *subscriptions; /* hub.h's; NULL: none */
+	const char *reason;		/* why it ends, for closed() */
 };
 
 /*
@@ -94,8 +97,10 @@ size_t session_unsent(const struct session *s);
  * Sends behind what is unsent.  What the socket doesn't take is queued: copied
  * by session_send(), a reference for session_send_shared(), which sends
  * b->data[from..to).
- * Returns 0 when all is with the kernel, 1 when some is queued, -1 when the
- * connection is closed by it.
+ * In the session's own turn (begin, advance) small pieces share the worker's
+ * batch, which leaves when the turn ends.
+ * Returns 0 when all is with the kernel or in the batch, 1 when some is queued,
+ * -1 when the connection is closed, by it or before.
  */
 int session_send(struct session *s, struct str data);
 int session_send_shared(struct session *s, struct bytes *b, size_t from,
@@ -116,5 +121,15 @@ void session_set_timer(struct session *s, int64_t ms);
 
 /* CLOCK_MONOTONIC of this turn. */
 uint64_t session_now_ms(const struct session *s);
+
+/* --- for conn.c and http1.c --- */
+
+/* The head of the response is in the batch: the connection is the session's. */
+void session_begin(struct conn *c, struct session *s);
+void session_advance(struct session *s, struct str *in);
+void session_on_sent(struct session *s);
+void session_on_deadline(struct session *s);
+/* The connection has let go of it. */
+void session_drop(struct conn *c);
 
 #endif

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/str.h"
+#include "config/suggest.h"
 #include "workers/shared.h"
 #include "workers/version.h"
 
@@ -143,37 +144,6 @@ cli_print_version(bool with_build)
 
 /* --- commands --- */
 
-static size_t
-cli_min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* The edits between two short words, by Levenshtein. */
-static size_t
-cli_distance(const char *a, const char *b)
-{
-	size_t row[32], len = strlen(b);
-
-	if (len >= sizeof(row) / sizeof(row[0]))
-		return len;
-	for (size_t k = 0; k <= len; k++)
-		row[k] = k;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t corner = row[0];
-
-		row[0] = i + 1;
-		for (size_t k = 0; k < len; k++) {
-			size_t up = row[k + 1];
-
-			row[k + 1] = cli_min(cli_min(up, row[k]) + 1,
-			    corner + (a[i] != b[k]));
-			corner = up;
-		}
-	}
-	return row[len];
-}
-
 static const struct cli_command *
 cli_find(const char *name)
 {
@@ -186,20 +156,13 @@ cli_find(const char *name)
 static int
 cli_refuse_unknown(const char *name)
 {
-	const char *best = NULL;
-	size_t least = 3;	/* three edits make another word */
+	struct suggest near = {.word = str_of(name)};
 
-	for (size_t i = 0; i < CLI_COMMANDS; i++) {
-		size_t d = cli_distance(name, cli_commands[i].name);
-
-		if (d < least) {
-			least = d;
-			best = cli_commands[i].name;
-		}
-	}
+	for (size_t i = 0; i < CLI_COMMANDS; i++)
+		suggest_try(&near, cli_commands[i].name);
 	fprintf(stderr, "corelane: unknown command '%s'", name);
-	if (best != NULL)
-		fprintf(stderr, ": did you mean '%s'?", best);
+	if (near.best != NULL)
+		fprintf(stderr, ": did you mean '%s'?", near.best);
 	fprintf(stderr, "\n'corelane --help' lists them.\n");
 	return CLI_USAGE;
 }
