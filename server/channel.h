@@ -116,6 +116,10 @@ int channel_check(const struct config *cfg, struct str name, struct str data,
  * channel_check(), and as channel_log_publish(). */
 int channel_publish(struct server *srv, struct str name, struct str data,
     enum channel_content content, struct channel_position *ret_pos);
+/* The same for what channel_check() has passed. */
+int channel_publish_checked(struct server *srv, struct str name,
+    struct str data, enum channel_content content,
+    struct channel_position *ret_pos);
 
 /* --- subscribing and presence --- */
 
