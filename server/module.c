@@ -262,6 +262,22 @@ module_add_routes(struct module_load *load)
 }
 
 static int
+module_check_channel_rules(struct module_load *load)
+{
+	const struct lane_channel_rule *rule = load->m->def->channel_rules;
+	int rc = 0;
+
+	for (; rule != NULL && rule->name != NULL; rule++) {
+		if (rule->may != NULL)
+			continue;
+		module_problem(load, NULL, "its channel rule '%s' has no may()",
+		    rule->name);
+		rc = -1;
+	}
+	return rc;
+}
+
+static int
 module_check_middleware(struct module_load *load)
 {
 	const struct lane_middleware *w = load->m->def->middleware;
@@ -327,7 +343,8 @@ module_load(struct module_load *load, const struct module_given *given)
 	}
 	load->m->def = def;
 	if (module_add_routes(load) == -1 ||
-	    module_check_middleware(load) == -1)
+	    module_check_middleware(load) == -1 ||
+	    module_check_channel_rules(load) == -1)
 		return -1;
 	return module_init(load);
 }
@@ -524,6 +541,26 @@ module_find_middleware(const struct module_set *set, struct str name,
 		}
 	}
 	error_set(err, ERROR_INVALID, "there is no middleware '%.*s'",
+	    STR_FMT(name));
+	return NULL;
+}
+
+const struct lane_channel_rule *
+module_find_channel_rule(const struct module_set *set, struct str name,
+    const struct module **ret_module, struct error *err)
+{
+	struct str rest;
+	const struct module *m = module_find(set, name, &rest);
+	const struct lane_channel_rule *rule =
+	    m != NULL ? m->def->channel_rules : NULL;
+
+	for (; rule != NULL && rule->name != NULL; rule++) {
+		if (str_eq(str_of(rule->name), rest)) {
+			*ret_module = m;
+			return rule;
+		}
+	}
+	error_set(err, ERROR_INVALID, "there is no channel rule '%.*s'",
 	    STR_FMT(name));
 	return NULL;
 }

@@ -7,6 +7,7 @@
  *	    routes with a path ----> struct config_route, beside the file's
  *	    every route -----------> "module.name" for the file's own routes
  *	    middleware ------------> "module.name" for "use"
+ *	    channel rules ---------> "module.name" for who may subscribe
  *	    hooks -----------------> start, stop, crash reports, errors
  *
  * A module is never unloaded: code that has been mapped stays for the life of
@@ -89,6 +90,11 @@ const struct module_route *module_find_route(const struct module_set *set,
 
 /* "module.name" of middleware, or NULL with err. */
 const struct lane_middleware *module_find_middleware(
+    const struct module_set *set, struct str name,
+    const struct module **ret_module, struct error *err);
+
+/* "module.name" of a channel rule, or NULL with err. */
+const struct lane_channel_rule *module_find_channel_rule(
     const struct module_set *set, struct str name,
     const struct module **ret_module, struct error *err);
 
