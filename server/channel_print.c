@@ -91,7 +91,7 @@ channel_print_history(struct buf *out, struct server *srv, const char *key,
     const struct channel_past *past)
 {
 	size_t max = past->max < CHANNEL_HISTORY_MAX ? past->max :
-						       CHANNEL_HISTORY_MAX;
+	    CHANNEL_HISTORY_MAX;
 	bool is_whole = false;
 
 	buf_printf(out, "\"%s\":[", key);
