@@ -145,6 +145,7 @@ entry_fill(const struct channel_log *log, uint64_t at,
 		.content = (enum channel_content)h->content,
 		.origin = h->origin,
 		.number = h->number,
+		.is_old = h->is_old != 0,
 		.seen = str_from(seen, seen_bytes),
 		.channel = str_from(seen + seen_bytes, h->name_len),
 		.data = str_from(seen + seen_bytes + h->name_len, h->data_len),
@@ -282,6 +283,7 @@ draft_make(const struct channel_log *log, uint32_t row,
 		.name_len = (uint8_t)m->channel.len,
 		.content = (uint8_t)m->content,
 		.seen_count = (uint8_t)seen,
+		.is_old = m->is_old,
 	};
 }
 
@@ -407,18 +409,50 @@ publish_locked(struct channel_log *log, const struct channel_message *m,
 /* --- readers --- */
 
 static void
+reader_write(const struct channel_reader *r)
+{
+	const uint64_t one = 1;
+
+	/* Fails only where it would block: then it is readable. */
+	if (r->wake_fd != -1 && write(r->wake_fd, &one, sizeof(one)) == -1)
+		return;
+}
+
+static void
 reader_wake(struct channel_log *log, unsigned reader)
 {
 	struct channel_reader *r = &log->reader[reader];
-	const uint64_t one = 1;
 
 	/* Looked at first, for it is up already while messages come fast. */
 	if (atomic_load_explicit(&r->flag, memory_order_relaxed) != 0 ||
-	    atomic_exchange(&r->flag, 1) != 0 || r->wake_fd == -1)
+	    atomic_exchange(&r->flag, 1) != 0)
 		return;
-	/* Fails only where it would block: then it is readable. */
-	if (write(r->wake_fd, &one, sizeof(one)) == -1)
-		return;
+	CHANNEL_CRASH_POINT(FLAGGED);
+	reader_write(r);
+}
+
+static void
+watcher_wake(struct channel_log *log)
+{
+	uint32_t watcher = atomic_load_explicit(&log->watcher,
+	    memory_order_relaxed);
+
+	if (watcher != 0)
+		reader_wake(log, watcher - 1);
+}
+
+void
+channel_watcher_wake(struct channel_log *log)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	watcher_wake(log);
+}
+
+void
+channel_log_watch(struct channel_log *log, unsigned reader)
+{
+	atomic_store_explicit(&log->watcher, reader + 1, memory_order_relaxed);
+	channel_watcher_wake(log);
 }
 
 static void
@@ -434,6 +468,7 @@ readers_wake(struct channel_log *log, const struct channel_readers *set)
 			reader_wake(log,
 			    w * 64 + (unsigned)__builtin_ctzll(left));
 	}
+	watcher_wake(log);
 }
 
 int
@@ -481,8 +516,12 @@ void
 channel_log_wake_all(struct channel_log *log)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	for (unsigned i = 0; i < log->limits.readers; i++)
-		reader_wake(log, i);
+	for (unsigned i = 0; i < log->limits.readers; i++) {
+		/* Written also where the flag is up: who put it there may have
+		 * died before the write. */
+		atomic_exchange(&log->reader[i].flag, 1);
+		reader_write(&log->reader[i]);
+	}
 }
 
 uint64_t
@@ -531,6 +570,9 @@ channel_log_reader_died(struct channel_log *log, unsigned reader,
 
 	if (channel_region_lock(log) != 0)
 		return -EBUSY;
+	if (atomic_load_explicit(&log->watcher, memory_order_relaxed) ==
+	    reader + 1)
+		atomic_store_explicit(&log->watcher, 0, memory_order_relaxed);
 	channel_interests_drop(log, reader);
 	channel_region_unlock(log);
 	do {
