@@ -194,8 +194,10 @@ module_declares_content(const struct lane_field *f)
 static const char *
 module_route_fault(const struct lane_route *first, const struct lane_route *r)
 {
-	if (r->run == NULL)
-		return "has no run()";
+	if (r->run == NULL && r->websocket == NULL && r->events == NULL)
+		return "has no run(), .websocket or .events";
+	if (r->run == NULL && r->body != LANE_BODY_WHOLE)
+		return "has no run() for the content that it takes";
 	if (module_has_two(first, r))
 		return "is there twice";
 	if (r->body == LANE_BODY_STREAM && r->on_body == NULL)
@@ -229,8 +231,14 @@ module_add_route(struct module_load *load, const struct lane_route *def)
 		    "'%s'", def->name, def->methods);
 		return -1;
 	}
+	/* What can only become a socket is asked for by GET. */
+	if (def->run == NULL && def->methods == NULL)
+		route->methods = METHOD_BIT(METHOD_GET);
 	route->module = m;
 	route->def = def;
+	if (socket_route_init(&route->sockets, def, load->srv->config,
+	    &load->set->arena) == -1)
+		return -1;
 	route->name = arena_printf(&load->set->arena, "%.*s.%s",
 	    STR_FMT(m->config->name), def->name);
 	m->route_count++;
@@ -258,6 +266,22 @@ module_add_routes(struct module_load *load)
 		return -1;
 	for (; count > 0; r++, count--)
 		rc |= module_add_route(load, r);
+	return rc;
+}
+
+static int
+module_check_channel_rules(struct module_load *load)
+{
+	const struct lane_channel_rule *rule = load->m->def->channel_rules;
+	int rc = 0;
+
+	for (; rule != NULL && rule->name != NULL; rule++) {
+		if (rule->may != NULL)
+			continue;
+		module_problem(load, NULL, "its channel rule '%s' has no may()",
+		    rule->name);
+		rc = -1;
+	}
 	return rc;
 }
 
@@ -327,7 +351,8 @@ module_load(struct module_load *load, const struct module_given *given)
 	}
 	load->m->def = def;
 	if (module_add_routes(load) == -1 ||
-	    module_check_middleware(load) == -1)
+	    module_check_middleware(load) == -1 ||
+	    module_check_channel_rules(load) == -1)
 		return -1;
 	return module_init(load);
 }
@@ -524,6 +549,26 @@ module_find_middleware(const struct module_set *set, struct str name,
 		}
 	}
 	error_set(err, ERROR_INVALID, "there is no middleware '%.*s'",
+	    STR_FMT(name));
+	return NULL;
+}
+
+const struct lane_channel_rule *
+module_find_channel_rule(const struct module_set *set, struct str name,
+    const struct module **ret_module, struct error *err)
+{
+	struct str rest;
+	const struct module *m = module_find(set, name, &rest);
+	const struct lane_channel_rule *rule =
+	    m != NULL ? m->def->channel_rules : NULL;
+
+	for (; rule != NULL && rule->name != NULL; rule++) {
+		if (str_eq(str_of(rule->name), rest)) {
+			*ret_module = m;
+			return rule;
+		}
+	}
+	error_set(err, ERROR_INVALID, "there is no channel rule '%.*s'",
 	    STR_FMT(name));
 	return NULL;
 }

@@ -7,6 +7,7 @@
  *	    routes with a path ----> struct config_route, beside the file's
  *	    every route -----------> "module.name" for the file's own routes
  *	    middleware ------------> "module.name" for "use"
+ *	    channel rules ---------> "module.name" for who may subscribe
  *	    hooks -----------------> start, stop, crash reports, errors
  *
  * A module is never unloaded: code that has been mapped stays for the life of
@@ -22,6 +23,7 @@
 #include "common/error.h"
 #include "config/config.h"
 #include "server/request.h"
+#include "server/socket.h"
 
 struct args;
 struct args_spec;
@@ -35,6 +37,7 @@ struct module_route {
 	struct args_spec *args;		/* NULL: nothing is declared */
 	struct str name;		/* "api.user" */
 	unsigned methods;
+	struct socket_route sockets;	/* its WebSockets and streams */
 };
 
 struct module {
@@ -89,6 +92,11 @@ const struct module_route *module_find_route(const struct module_set *set,
 
 /* "module.name" of middleware, or NULL with err. */
 const struct lane_middleware *module_find_middleware(
+    const struct module_set *set, struct str name,
+    const struct module **ret_module, struct error *err);
+
+/* "module.name" of a channel rule, or NULL with err. */
+const struct lane_channel_rule *module_find_channel_rule(
     const struct module_set *set, struct str name,
     const struct module **ret_module, struct error *err);
 
