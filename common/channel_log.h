@@ -6,10 +6,10 @@
  * outlives workers and reloads.
  *
  *	header	mutex, limits, tail, head, applied
- *	channels	name -> epoch, offset, last entry, who listens
- *	interests	(channel, reader): how many subscribers
- *	members		(channel, reader, client): who they are
  *	readers		wake flags, cursors, one per worker and the bridge
+ *	channels	name -> epoch, offset, last entry, who listens
+ *	interests	[reader][channel]: how many subscribers
+ *	members		(channel, reader, client): who they are
  *	ring		[ .. entry | entry | entry | free .. ]
  *	                   ^tail                   ^head
  *
@@ -32,8 +32,9 @@
  *
  * A death before 3 leaves nothing; after 3, recovery does 4 and 5 again from
  * the entry itself, and the supervisor, which hears of the death, wakes
- * everybody.  Lists and free lists are made anew from the rows, whose state is
- * the last thing that is written when they come and the first when they go.
+ * everybody.  Lists, free lists and sums are made anew from the rows, whose
+ * state is the last thing that is written when they come and the first when
+ * they go, and from the counts of interests, each one number.
  *
  * Readers take no lock: an entry below head never changes until tail passes it.
  * So they use its bytes where they lie and ask channel_log_is_intact()
@@ -59,6 +60,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/error.h"
 #include "common/str.h"
 
@@ -74,10 +76,10 @@ struct channel_log;
 struct channel_log_limits {
 	size_t ring_bytes;	/* rounded up to a power of two */
 	size_t channels;	/* with history or subscribers, at once */
-	size_t interests;
 	size_t members;
 	unsigned readers;	/* their numbers: 0 to readers - 1 */
 };
+#define CHANNEL_READERS_MAX 256
 
 size_t channel_log_bytes(const struct channel_log_limits *limits);
 /* In zeroed memory of that size, shared or not (a test's). */
@@ -166,6 +168,19 @@ bool channel_log_read(const struct channel_log *log, uint64_t at,
 bool channel_log_is_intact(const struct channel_log *log, uint64_t at);
 void channel_entry_position(const struct channel_entry *e,
     struct channel_position *ret_pos);
+
+/* Whether somebody at `pos`, of this machine or another, has been given it. */
+bool channel_position_has(const struct channel_position *pos,
+    const struct channel_entry *e);
+/*
+ * How many messages of a channel that is at `now` somebody at `since` has not
+ * been given.  Whoever walks back from the last entry over those that `since`
+ * hasn't, and finds as many, has found all.  Returns false when that can't be
+ * told: of another epoch, or of origins that are not known here.
+ */
+bool channel_position_missed(const struct channel_position *since,
+    const struct channel_position *now, uint64_t *ret_count);
+
 uint64_t channel_log_head(const struct channel_log *log);
 uint64_t channel_log_tail(const struct channel_log *log);
 
@@ -188,12 +203,12 @@ bool channel_log_find(struct channel_log *log, struct str name,
  * One more, or one less, subscriber of a channel or pattern at a reader: it is
  * woken for its messages from now on.  join makes the row where there is none.
  * Returns 0 with the state as of that moment: what is published later has a
- * larger offset; or -EINVAL, -ENOSPC, -EBUSY.  leave: never fails, but may
- * leave the interest to be dropped by a later one.
+ * larger offset; or -EINVAL, -ENOSPC, -EBUSY.  leave: 0; -EBUSY when it counts
+ * still, until it is tried again or the reader has died.
  */
 int channel_log_join(struct channel_log *log, unsigned reader, struct str name,
     struct channel_state *ret_state);
-void channel_log_leave(struct channel_log *log, unsigned reader,
+int channel_log_leave(struct channel_log *log, unsigned reader,
     struct str name);
 
 struct channel_member {
@@ -202,14 +217,19 @@ struct channel_member {
 	int64_t joined_ms;	/* CLOCK_REALTIME */
 	struct str user, info;	/* info: a JSON value, .len 0: none */
 };
-/* Who is there.  add: -ENOSPC when the table is full.  list: calls fn for at
- * most `max`, with copies; returns how many there are. */
+/* Who is there.  add: of a client that is there already its user and info;
+ * -ENOSPC when the table is full; -ENOENT for a channel that nobody has joined.
+ * members: calls fn for at most `max`, with copies; returns how many there
+ * are. */
 int channel_log_member_add(struct channel_log *log, struct str name,
     const struct channel_member *m);
-void channel_log_member_remove(struct channel_log *log, struct str name,
+int channel_log_member_remove(struct channel_log *log, struct str name,
     uint64_t client);
 size_t channel_log_members(struct channel_log *log, struct str name, size_t max,
     void (*fn)(const struct channel_member *m, void *arg), void *arg);
+/* "client":"1f","user":"kim","info":{}: what CHANNEL_JOIN and CHANNEL_LEAVE
+ * have between their braces. */
+void channel_member_print(const struct channel_member *m, struct buf *out);
 
 /* Every channel that has a row, in no order: copies. */
 struct channel_row {
@@ -232,12 +252,18 @@ void channel_log_each(struct channel_log *log,
  */
 void channel_log_set_wakes(struct channel_log *log, const int *fds);
 void channel_log_taken(struct channel_log *log, unsigned reader);
+/* Puts the flag up without a write: the reader itself, which looks before it
+ * sleeps the next time.  Before it publishes to its own subscribers. */
+void channel_log_will_look(struct channel_log *log, unsigned reader);
+void channel_log_wake_all(struct channel_log *log);
 
-/* The supervisor: a reader's process has died, or is about to be made.  Drops
- * its interests and members (leave messages are published for those that
- * channel_log_members() would have told, where `tell` says so), repairs, and
- * wakes everybody. */
-void channel_log_reader_died(struct channel_log *log, unsigned reader,
+/*
+ * The supervisor: a reader's process has died.  Drops its interests and members
+ * (leave messages are published for those that channel_log_members() would have
+ * told, where `tell` says so), repairs, and wakes everybody.
+ * Returns 0, or -EBUSY: to be called again before the number is given away.
+ */
+int channel_log_reader_died(struct channel_log *log, unsigned reader,
     bool (*tell)(struct str channel, void *arg), void *arg);
 
 /* A cursor that outlives its process: the bridge's. */
