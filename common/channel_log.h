@@ -82,7 +82,8 @@ struct channel_log_limits {
 #define CHANNEL_READERS_MAX 256
 
 size_t channel_log_bytes(const struct channel_log_limits *limits);
-/* In zeroed memory of that size, shared or not (a test's). */
+/* In zeroed memory of that size, aligned to 64 bytes, shared or not (a
+ * test's). */
 int channel_log_init(struct channel_log *log,
     const struct channel_log_limits *limits, struct error *err);
 const struct channel_log_limits *channel_log_get_limits(

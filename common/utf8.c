@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UTF-8, checked one character at a time against the table of RFC 3629 4.
+ * UTF-8 after RFC 3629 4: a table of lead bytes for the length of one
+ * character, and an automaton of nine states for whole texts.
+ *
+ * The automaton is a table of shifts: what follows a byte, from all nine states
+ * at once, is one word, six bits for each state, and a state is the place of
+ * its six bits.  A step then is `row[byte] >> state`: nothing to mispredict,
+ * and no load waits for the step before.  Once it is bad a text stays bad, so
+ * that only the end of a part has to be looked at.
  *
  * Owns nothing.
- * Here: the length of one character.  Not here: what replaces a bad one.
- * Context: pure functions; buf.c and log.c call them.
+ * Here: what is valid.  Not here: what replaces what isn't.
+ * Context: pure functions; buf.c, log.c and the WebSocket codec call them.
  */
 #include "common/utf8.h"
 
@@ -74,18 +81,93 @@ utf8_length(struct str s)
 	return row->length;
 }
 
+/* The states: how many bytes a character still has, and after four lead bytes
+ * a narrower second one.  OK is 0, as utf8.h promises. */
+enum {
+	OK = 0,
+	BAD = 6,
+	TAIL_1 = 12,
+	TAIL_2 = 18,
+	TAIL_3 = 24,
+	AFTER_E0 = 30,
+	AFTER_ED = 36,
+	AFTER_F0 = 42,
+	AFTER_F4 = 48
+};
+
+/* What comes after `from` where that isn't BAD. */
+#define STEP(from, to) ((uint64_t)(BAD ^ (to)) << (from))
+#define ALL_BAD                                                                \
+	((uint64_t)BAD << OK | (uint64_t)BAD << BAD |                          \
+	    (uint64_t)BAD << TAIL_1 | (uint64_t)BAD << TAIL_2 |                \
+	    (uint64_t)BAD << TAIL_3 | (uint64_t)BAD << AFTER_E0 |              \
+	    (uint64_t)BAD << AFTER_ED | (uint64_t)BAD << AFTER_F0 |            \
+	    (uint64_t)BAD << AFTER_F4)
+#define LEAD(to) (ALL_BAD ^ STEP(OK, to))
+#define TAIL                                                                   \
+	(ALL_BAD ^ STEP(TAIL_1, OK) ^ STEP(TAIL_2, TAIL_1) ^                   \
+	    STEP(TAIL_3, TAIL_2))
+#define TAIL_80 (TAIL ^ STEP(AFTER_ED, TAIL_1) ^ STEP(AFTER_F4, TAIL_2))
+#define TAIL_90 (TAIL ^ STEP(AFTER_ED, TAIL_1) ^ STEP(AFTER_F0, TAIL_2))
+#define TAIL_A0 (TAIL ^ STEP(AFTER_E0, TAIL_1) ^ STEP(AFTER_F0, TAIL_2))
+
+#define TWICE(row) row, row
+#define X4(row) TWICE(row), TWICE(row)
+#define X16(row) X4(row), X4(row), X4(row), X4(row)
+#define X64(row) X16(row), X16(row), X16(row), X16(row)
+
+static const uint64_t utf8_steps[256] = {
+	X64(LEAD(OK)), X64(LEAD(OK)),			/* 00..7F */
+	X16(TAIL_80), X16(TAIL_90),			/* 80..9F */
+	X16(TAIL_A0), X16(TAIL_A0),			/* A0..BF */
+	TWICE(ALL_BAD), TWICE(LEAD(TAIL_1)),		/* C0..C3 */
+	X4(LEAD(TAIL_1)), X4(LEAD(TAIL_1)),		/* C4..CB */
+	X4(LEAD(TAIL_1)), X16(LEAD(TAIL_1)),		/* CC..DF */
+	LEAD(AFTER_E0), X4(LEAD(TAIL_2)),		/* E0..E4 */
+	X4(LEAD(TAIL_2)), X4(LEAD(TAIL_2)),		/* E5..EC */
+	LEAD(AFTER_ED), TWICE(LEAD(TAIL_2)),		/* ED..EF */
+	LEAD(AFTER_F0), TWICE(LEAD(TAIL_3)),		/* F0..F2 */
+	LEAD(TAIL_3), LEAD(AFTER_F4), ALL_BAD,		/* F3..F5 */
+	TWICE(ALL_BAD), X4(ALL_BAD), X4(ALL_BAD),	/* F6..FF */
+};
+
+#define UTF8_BLOCK_BYTES 32
+
+static inline bool
+utf8_is_ascii(const char *p)
+{
+	return ((word_load(p) | word_load(p + 8) | word_load(p + 16) |
+	    word_load(p + 24)) & WORD_HIGH) == 0;
+}
+
+static inline uint64_t
+utf8_walk(uint64_t state, const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		state = utf8_steps[(uint8_t)p[i]] >> (state & 63);
+	return state & 63;
+}
+
+bool
+utf8_feed(struct utf8_state *state, struct str part)
+{
+	uint64_t now = state->shift;
+
+	while (part.len >= UTF8_BLOCK_BYTES) {
+		if (now != OK || !utf8_is_ascii(part.p))
+			now = utf8_walk(now, part.p, UTF8_BLOCK_BYTES);
+		part.p += UTF8_BLOCK_BYTES;
+		part.len -= UTF8_BLOCK_BYTES;
+	}
+	now = utf8_walk(now, part.p, part.len);
+	state->shift = (uint8_t)now;
+	return now != BAD;
+}
+
 bool
 utf8_is_valid(struct str s)
 {
-	while (s.len > 0) {
-		size_t n;
+	struct utf8_state state = {0};
 
-		if (s.len >= WORD_BYTES && (word_load(s.p) & WORD_HIGH) == 0)
-			n = WORD_BYTES;
-		else if ((n = utf8_length(s)) == 0)
-			return false;
-		s.p += n;
-		s.len -= n;
-	}
-	return true;
+	return utf8_feed(&state, s) && utf8_is_whole(&state);
 }

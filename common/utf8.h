@@ -23,19 +23,18 @@ bool utf8_is_valid(struct str s);
 
 /* A text that arrives in parts; all zero at its start. */
 struct utf8_state {
-	uint8_t needed;		/* continuation bytes of the last character */
-	uint8_t low, high;	/* what the next of them may be */
+	uint8_t shift;		/* 0: between two characters; see utf8.c */
 };
 
 /* Whether the text is valid as far as it has come: fails at the first byte that
- * can't go on from what was there (RFC 6455 8.1). */
+ * can't go on from what was there (RFC 6455 8.1), and from then on. */
 bool utf8_feed(struct utf8_state *state, struct str part);
 
 /* Whether the text may end here. */
 static inline bool
 utf8_is_whole(const struct utf8_state *state)
 {
-	return state->needed == 0;
+	return state->shift == 0;
 }
 
 #endif

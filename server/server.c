@@ -32,6 +32,7 @@
 #include "server/pipeline.h"
 #include "server/session.h"
 #include "server/socket.h"
+#include "server/ws.h"
 
 /* Chunks of arenas kept for the next requests, per worker. */
 #define ARENA_SPARE_MAX 64
@@ -206,6 +207,7 @@ server_new(const struct server_args *args, struct error *err)
 	pool_init(&srv->contexts, sizeof(struct lane_ctx));
 	arena_cache_init(&srv->arenas, ARENA_SPARE_MAX);
 	if (server_init_buffers(srv, err) == -1 ||
+	    ws_init(srv, err) == -1 ||
 	    server_init_limits(srv, args, err) == -1 ||
 	    server_init_alarms(srv, err) == -1 ||
 	    server_init_offload(srv, err) == -1 ||
@@ -261,6 +263,7 @@ server_free(struct server *srv)
 	module_set_free(srv->modules);
 	access_log_free(srv->log);
 	peers_free(srv->peers);
+	ws_done(srv);
 	memo_free(srv->memo);
 	head_store_free(srv->heads);
 	out_done(&srv->out);

@@ -15,6 +15,12 @@
 #include "server/internal.h"
 #include "server/request.h"
 
+/* In its own turn a message up to this size is copied into the batch: what the
+ * read brought leaves by one write. */
+#define SESSION_COPY_BYTES 16384
+/* In another's turn both parts are put together, up to this size. */
+#define SESSION_PAIR_BYTES 2048
+
 static bool
 session_is_open(const struct session *s)
 {
@@ -141,19 +147,21 @@ session_is_in_turn(const struct conn *c)
 	return c->srv->turn == c;
 }
 
-static int
-session_batch(struct conn *c, struct str data)
+static inline int
+session_batch(struct conn *c, struct str head, struct str data)
 {
 	struct out *out = &c->srv->out;
-	char *p = out_reserve(out, data.len);
+	size_t len = head.len + data.len;
+	char *p = out_reserve(out, len);
 
 	if (p == NULL) {
 		if (conn_flush(c, true) == -1)
 			return -1;
-		p = out_reserve(out, data.len);
+		p = out_reserve(out, len);
 	}
-	memcpy(p, data.p, data.len);
-	out_commit(out, data.len);
+	memcpy(p, head.p, head.len);
+	memcpy(p + head.len, data.p, data.len);
+	out_commit(out, len);
 	return 0;
 }
 
@@ -167,7 +175,7 @@ session_send(struct session *s, struct str data)
 		return -1;
 	if (session_is_in_turn(c)) {
 		if (data.len <= OUT_COPY_BYTES)
-			return session_batch(c, data);
+			return session_batch(c, STR(""), data);
 		if (conn_flush(c, true) == -1)
 			return -1;
 	}
@@ -178,6 +186,44 @@ session_send(struct session *s, struct str data)
 	}
 	c->srv->stats->bytes_out += (uint64_t)n;
 	return session_wait(c);
+}
+
+/* Too long for a copy into the batch, or not in its own turn. */
+static __attribute__((noinline)) int
+session_send_parts(struct conn *c, struct str head, struct str data)
+{
+	struct out *out = &c->srv->out;
+
+	/* The batch is another connection's. */
+	if (c->srv->turn != NULL && c->srv->turn != c)
+		return session_send(c->session, head) == -1 ? -1
+		    : session_send(c->session, data);
+	if (session_batch(c, head, STR("")) == -1)
+		return -1;
+	if (!out_refer(out, data, false)) {
+		if (conn_flush(c, true) == -1)
+			return -1;
+		out_refer(out, data, false);
+	}
+	return conn_flush(c, false) == -1 ? -1 : session_wait(c);
+}
+
+int
+session_send_pair(struct session *s, struct str head, struct str data)
+{
+	struct conn *c = s->conn;
+	char copy[SESSION_PAIR_BYTES];
+
+	if (!session_is_open(s))
+		return -1;
+	if (session_is_in_turn(c) && data.len <= SESSION_COPY_BYTES)
+		return session_batch(c, head, data);
+	if (c->srv->turn == NULL || session_is_in_turn(c) ||
+	    head.len + data.len > sizeof(copy))
+		return session_send_parts(c, head, data);
+	memcpy(copy, head.p, head.len);
+	memcpy(copy + head.len, data.p, data.len);
+	return session_send(s, str_from(copy, head.len + data.len));
 }
 
 int

@@ -105,6 +105,9 @@ size_t session_unsent(const struct session *s);
 int session_send(struct session *s, struct str data);
 int session_send_shared(struct session *s, struct bytes *b, size_t from,
     size_t to);
+/* The same for what is in two places and should leave as one: a short head,
+ * and what belongs to it. */
+int session_send_pair(struct session *s, struct str head, struct str data);
 
 /* Stops reading, or goes on with what is kept already. */
 void session_pause(struct session *s);

@@ -96,7 +96,7 @@ void ws_close(struct ws *w, unsigned code, struct str reason);
 void ws_set_expiry(struct ws *w, int64_t real_s);
 
 /* For the server. */
-int ws_init(struct server *srv);
+int ws_init(struct server *srv, struct error *err);
 void ws_done(struct server *srv);
 
 #endif

@@ -25,7 +25,8 @@ struct ws_context;		/* one connection's, with takeover */
 
 /* What both sides have agreed on; all zero: no compression. */
 struct ws_deflate {
-	uint8_t server_bits, client_bits;	/* 9 to 15; 0: not agreed */
+	uint8_t server_bits;		/* 9 to 15; 0: not agreed */
+	uint8_t client_bits;		/* 8 to 15 */
 	bool server_takeover : 1, client_takeover : 1;
 };
 
@@ -36,10 +37,15 @@ struct ws_deflate_options {
 	int level;			/* 1 to 9 */
 };
 
+/* Whether Sec-WebSocket-Extensions (all fields joined by commas) is written as
+ * RFC 6455 9.1 wants it; where it isn't the handshake must fail. */
+bool ws_extensions_are_valid(struct str offers);
+
 /*
  * Takes the first offer in Sec-WebSocket-Extensions (all fields joined by
- * commas) that it can; malformed offers are passed over (RFC 7692 5.1, 7.1).
- * ret_answer: its extension for the response's field, .len 0: none taken.
+ * commas) that it can; others are passed over (RFC 7692 5.1, 7.1).
+ * answer: room for WS_DEFLATE_ANSWER_MAX bytes, given the extension for the
+ * response's field.  *ret_answer_len: its length, 0: none taken.
  * Returns false where there is none.
  */
 #define WS_DEFLATE_ANSWER_MAX 160
@@ -50,14 +56,14 @@ bool ws_deflate_negotiate(struct str offers,
 struct ws_zlib *ws_zlib_new(int level) __attribute__((warn_unused_result));
 void ws_zlib_free(struct ws_zlib *z);
 
-/* A connection's own streams, for what was agreed with takeover. */
-struct ws_context *ws_context_new(const struct ws_deflate *agreed, int level)
+/* A connection's own streams, where a takeover was agreed on. */
+struct ws_context *ws_context_new(int level)
     __attribute__((warn_unused_result));
 void ws_context_free(struct ws_context *ctx);
 
 /*
- * Compresses a whole message, without the four bytes that its end has (RFC 7692
- * 7.2.1), behind what `out` has.  ctx: NULL without takeover.
+ * Compresses a whole message (less than 4 GiB), without the four bytes that its
+ * end has (RFC 7692 7.2.1), behind what `out` has.  ctx: NULL without takeover.
  * Returns 0, or -1 when there is no memory.
  */
 int ws_deflate_message(struct ws_zlib *z, struct ws_context *ctx,

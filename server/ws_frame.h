@@ -10,8 +10,8 @@
  *
  * A frame comes as one WS_DATA or more, then WS_DATA_END where it ends its
  * message; a control frame, always whole, as WS_CONTROL.  Content is unmasked
- * in place, and lent from `in`.  A header or a control frame that isn't whole yet
- * stays in `in`, which then is a few bytes: nothing else is ever kept.
+ * in place, and lent from `in`.  A header or a control frame that isn't whole
+ * yet stays in `in`, which then is a few bytes: nothing else is ever kept.
  *
  * Text is checked while it streams (RFC 6455 8.1): what is given out is valid
  * so far, and a character may end in the next piece.  With `deflate` negotiated
@@ -78,6 +78,7 @@ struct ws_reader {
 	uint32_t mask;		/* turned to where the content is */
 	struct utf8_state utf8;
 	uint8_t opcode;		/* of the message, or the control frame */
+	uint8_t message_opcode;	/* while a control frame is inside it */
 	bool has_deflate : 1;
 	bool is_in_frame : 1;	/* content is still to come */
 	bool is_in_message : 1;	/* a continuation must follow */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "echo": sends a request's content back, with its Content-Type.
+ * "echo": sends a request's content back, with its Content-Type; on a WebSocket
+ * each message.
  *
  * By default the content is gathered first; what was spilled to a file goes
  * back from that file.  With "stream" it goes back while it arrives, through
@@ -9,7 +10,7 @@
  *	client -> echo_on_body -> [from ... to] -> echo_next -> client
  *
  * Owns nothing beyond the request's arena.
- * Here: both ways.  Not here: raw TCP echo (tcp.c).
+ * Here: all three ways.  Not here: raw TCP echo (tcp.c).
  * Context: the loop's thread.
  */
 #include <errno.h>
@@ -17,11 +18,14 @@
 #include <stdlib.h>
 
 #include "server/handler.h"
+#include "server/internal.h"
+#include "server/ws.h"
 
 #define ECHO_BUFFER_BYTES 16384
 
 struct echo {
 	bool is_streamed;
+	struct ws_options ws;
 };
 
 /* One echo on its way. */
@@ -34,6 +38,32 @@ struct echo_stream {
 	char buffer[ECHO_BUFFER_BYTES];
 };
 
+/* A client that doesn't read its echoes isn't read from. */
+static void
+echo_on_message(struct ws *w, struct str data, bool is_text)
+{
+	if (ws_send(w, is_text ? WS_TEXT : WS_BINARY, data) == SESSION_FULL)
+		session_pause(ws_session(w));
+}
+
+static void
+echo_on_drain(struct ws *w)
+{
+	session_resume(ws_session(w));
+}
+
+static void
+echo_on_close(struct ws *w, unsigned code, struct str reason)
+{
+}
+
+static const struct ws_app echo_app = {
+	.name = "echo",
+	.message = echo_on_message,
+	.drain = echo_on_drain,
+	.close = echo_on_close,
+};
+
 static int
 echo_setup(const struct config_route *cfg, struct server *srv,
     void **ret_state, struct error *err)
@@ -43,6 +73,13 @@ echo_setup(const struct config_route *cfg, struct server *srv,
 	if (st == NULL)
 		return error_nomem(err, "handler");
 	st->is_streamed = cfg->echo.stream;
+	st->ws = (struct ws_options){
+		.app = &echo_app,
+		.config = &server_config(srv)->websocket,
+		.origins = cfg->echo.origins,
+		.message_bytes = cfg->echo.message_bytes,
+		.queue_bytes = server_config(srv)->limits.write_queue_bytes,
+	};
 	*ret_state = st;
 	return 0;
 }
@@ -170,6 +207,8 @@ echo_run(struct request *r, const void *state)
 {
 	const struct echo *st = state;
 
+	if (ws_is_asked(r))
+		return ws_accept(r, &st->ws, NULL, NULL);
 	return st->is_streamed ? echo_run_stream(r) : echo_run_whole(r);
 }
 

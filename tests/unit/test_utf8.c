@@ -62,12 +62,113 @@ every_character_has_its_length(void **state)
 	}
 }
 
+/* Where a text fails that comes byte by byte: the bytes that pass. */
+static const struct {
+	const char *name;
+	struct str in;
+	size_t passed;
+	bool whole;
+} parts[] = {
+	{"nothing", STR_INIT(""), 0, true},
+	{"ASCII", STR_INIT("abc\x7f"), 4, true},
+	{"a character of each length",
+	    STR_INIT("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"), 10, true},
+	{"a character that is still to end", STR_INIT("a\xf0\x9f\x98"), 4,
+	    false},
+	{"a lone tail", STR_INIT("ab\x80"), 2, true},
+	{"a lead where a tail must be", STR_INIT("\xe2\x82\xe2"), 2, false},
+	{"an overlong lead", STR_INIT("a\xc1"), 1, true},
+	{"an overlong second byte", STR_INIT("\xe0\x9f"), 1, false},
+	{"a surrogate's second byte", STR_INIT("\xed\xa0"), 1, false},
+	{"an overlong second byte of four", STR_INIT("\xf0\x8f"), 1, false},
+	{"a second byte past U+10FFFF", STR_INIT("\xf4\x90"), 1, false},
+	{"a lead past U+10FFFF", STR_INIT("a\xf5"), 1, true},
+	{"after a fault nothing is right",
+	    STR_INIT("\xff" "abc"), 0, false},
+};
+
+static void
+it_fails_at_the_first_impossible_byte(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(parts); i++) {
+		struct utf8_state s = {0};
+		struct str in = parts[i].in;
+
+		for (size_t k = 0; k < in.len; k++) {
+			bool whole = utf8_is_whole(&s);
+
+			if (k == parts[i].passed)
+				unit_check(whole == parts[i].whole ||
+				    k == 0, parts[i].name);
+			unit_check(utf8_feed(&s, str_from(in.p + k, 1)) ==
+			    (k < parts[i].passed), parts[i].name);
+		}
+		if (parts[i].passed == in.len)
+			unit_check(utf8_is_whole(&s) == parts[i].whole,
+			    parts[i].name);
+	}
+}
+
+/* The rule of RFC 3629 4 in its longest form, and the whole space of four
+ * bytes as far as it can matter. */
+static void
+it_agrees_with_the_characters_lengths(void **state)
+{
+	static const uint8_t bytes[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90,
+		0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
+		0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+	const size_t n = sizeof(bytes);
+
+	(void)state;
+	for (size_t i = 0; i < n * n * n * n; i++) {
+		char text[4] = {(char)bytes[i % n], (char)bytes[i / n % n],
+			(char)bytes[i / n / n % n], (char)bytes[i / n / n / n]};
+		struct str rest = str_from(text, sizeof(text));
+		size_t len;
+
+		while ((len = utf8_length(rest)) > 0) {
+			rest.p += len;
+			rest.len -= len;
+		}
+		assert_int_equal(utf8_is_valid(str_from(text, sizeof(text))),
+		    rest.len == 0);
+	}
+}
+
+static void
+a_fault_is_found_at_any_place_of_a_long_text(void **state)
+{
+	char text[200];
+
+	(void)state;
+	for (size_t len = 1; len <= sizeof(text); len++) {
+		for (size_t at = 0; at < len; at++) {
+			struct utf8_state s = {0};
+
+			memset(text, 'x', len);
+			text[at] = (char)0xc3;
+			if (at + 1 < len)
+				text[at + 1] = (char)0xa4;
+			assert_true(utf8_feed(&s, str_from(text, len)));
+			assert_int_equal(utf8_is_whole(&s), at + 1 < len);
+			text[at] = (char)0xa4;
+			s = (struct utf8_state){0};
+			assert_false(utf8_feed(&s, str_from(text, len)));
+			assert_false(utf8_is_valid(str_from(text, len)));
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts_are_judged),
 		cmocka_unit_test(every_character_has_its_length),
+		cmocka_unit_test(it_fails_at_the_first_impossible_byte),
+		cmocka_unit_test(it_agrees_with_the_characters_lengths),
+		cmocka_unit_test(a_fault_is_found_at_any_place_of_a_long_text),
 	};
 
 	return UNIT_RUN(tests);
