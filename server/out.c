@@ -2,9 +2,9 @@
 /*
  * The batch and the queue.
  *
- * Owns: the batch its buffer; a queue its bytes.  Invariant: the order of
- * pieces is the order on the wire: while a connection has a queue, its batch
- * goes behind it.
+ * Owns: the batch its buffer; a queue its bytes, and references to shared ones.
+ * Invariant: the order of pieces is the order on the wire: while a connection
+ * has a queue, its batch goes behind it.  No chunk of a queue is empty.
  * Here: bytes.  Not here: what they mean (http1_write.c), when (conn.c).
  * Context: a worker's loop.  http1_write.c -> [out.c]
  */
@@ -14,8 +14,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+/* One chunk; the queue is its first, which alone knows the last and how many
+ * bytes are unsent in all of them. */
 struct out_queue {
-	size_t at, len, cap;
+	struct out_queue *next, *last;
+	size_t bytes;
+	struct bytes *shared;		/* NULL: `data` */
+	size_t at, len, cap;		/* unsent: at to len */
 	char data[];
 };
 
@@ -82,37 +87,60 @@ out_refer(struct out *o, struct str s, bool is_loan)
 	return true;
 }
 
-static int
-queue_grow(struct out_queue **queue, size_t more)
-{
-	struct out_queue *q = *queue, *bigger;
-	size_t used = q != NULL ? q->len - q->at : 0;
-	size_t cap = used + more;
+/* How many bytes of its own a chunk may make room for in advance. */
+#define CHUNK_SPARE_MAX (256u << 10)
+/* Chunks that one call sends. */
+#define CHUNKS_SENT 16
 
-	if (q != NULL && q->cap - q->len >= more)
-		return 0;
-	cap += cap / 2;
-	bigger = malloc(sizeof(*bigger) + cap);
-	if (bigger == NULL)
-		return -1;
-	if (used > 0)
-		memcpy(bigger->data, q->data + q->at, used);
-	bigger->at = 0;
-	bigger->len = used;
-	bigger->cap = cap;
-	free(q);
-	*queue = bigger;
-	return 0;
+/* Puts an empty chunk with room for `cap` bytes of its own at the end. */
+static struct out_queue *
+queue_add_chunk(struct out_queue **queue, size_t cap)
+{
+	struct out_queue *q = malloc(sizeof(*q) + cap);
+
+	if (q == NULL)
+		return NULL;
+	q->next = NULL;
+	q->shared = NULL;
+	q->at = q->len = 0;
+	q->cap = cap;
+	if (*queue == NULL) {
+		q->bytes = 0;
+		*queue = q;
+	} else {
+		(*queue)->last->next = q;
+	}
+	(*queue)->last = q;
+	return q;
+}
+
+/* The last chunk, with room for `more` bytes; NULL: no memory.  What is queued
+ * is never moved; a chunk that makes room for half as much again as there is
+ * keeps their number small. */
+static struct out_queue *
+queue_reserve(struct out_queue **queue, size_t more)
+{
+	struct out_queue *q = *queue;
+	size_t spare = out_queue_bytes(q) / 2 + more / 2;
+
+	if (q != NULL && q->last->shared == NULL &&
+	    q->last->cap - q->last->len >= more)
+		return q->last;
+	if (spare > CHUNK_SPARE_MAX)
+		spare = CHUNK_SPARE_MAX;
+	return queue_add_chunk(queue, more + spare);
 }
 
 /* Queues what is left of the batch behind its first `sent` bytes. */
 static int
 queue_rest(struct out_queue **queue, const struct out *o, size_t sent)
 {
+	struct out_queue *last = queue_reserve(queue, o->bytes - sent);
 	unsigned i;
 
-	if (queue_grow(queue, o->bytes - sent) == -1)
+	if (last == NULL)
 		return -1;
+	(*queue)->bytes += o->bytes - sent;
 	for (i = 0; i < o->count; i++) {
 		const char *p = o->piece[i].iov_base;
 		size_t len = o->piece[i].iov_len;
@@ -121,41 +149,114 @@ queue_rest(struct out_queue **queue, const struct out *o, size_t sent)
 		sent -= skip;
 		if (len == skip)
 			continue;
-		memcpy((*queue)->data + (*queue)->len, p + skip, len - skip);
-		(*queue)->len += len - skip;
+		memcpy(last->data + last->len, p + skip, len - skip);
+		last->len += len - skip;
 	}
+	return 0;
+}
+
+static int
+queue_copy(struct out_queue **queue, struct str data)
+{
+	struct out_queue *last = queue_reserve(queue, data.len);
+
+	if (last == NULL)
+		return -1;
+	memcpy(last->data + last->len, data.p, data.len);
+	last->len += data.len;
+	(*queue)->bytes += data.len;
+	return 0;
+}
+
+/* b->data[from..to) */
+static int
+queue_refer(struct out_queue **queue, struct bytes *b, size_t from, size_t to)
+{
+	struct out_queue *last;
+
+	if (to - from <= OUT_COPY_BYTES)
+		return queue_copy(queue, str_from(b->data + from, to - from));
+	last = queue_add_chunk(queue, 0);
+	if (last == NULL)
+		return -1;
+	last->shared = bytes_ref(b);
+	last->at = from;
+	last->len = to;
+	(*queue)->bytes += to - from;
 	return 0;
 }
 
 size_t
 out_queue_bytes(const struct out_queue *queue)
 {
-	return queue != NULL ? queue->len - queue->at : 0;
+	return queue != NULL ? queue->bytes : 0;
+}
+
+/* Drops the first chunk. */
+static void
+queue_shift(struct out_queue **queue)
+{
+	struct out_queue *q = *queue;
+
+	*queue = q->next;
+	if (*queue != NULL) {
+		(*queue)->last = q->last;
+		(*queue)->bytes = q->bytes;
+	}
+	bytes_unref(q->shared);
+	free(q);
 }
 
 void
 out_queue_free(struct out_queue *queue)
 {
-	free(queue);
+	while (queue != NULL)
+		queue_shift(&queue);
+}
+
+static char *
+chunk_data(struct out_queue *q)
+{
+	return q->shared != NULL ? q->shared->data : q->data;
+}
+
+static ssize_t
+queue_write(struct out_queue *q, int fd)
+{
+	struct iovec piece[CHUNKS_SENT];
+	struct msghdr msg = {.msg_iov = piece};
+
+	if (q->next == NULL)
+		return send(fd, chunk_data(q) + q->at, q->len - q->at,
+		    MSG_NOSIGNAL);
+	for (; q != NULL && msg.msg_iovlen < CHUNKS_SENT; q = q->next)
+		piece[msg.msg_iovlen++] = (struct iovec){
+		    chunk_data(q) + q->at, q->len - q->at};
+	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
 ssize_t
 out_queue_send(struct out_queue **queue, int fd)
 {
-	struct out_queue *q = *queue;
+	size_t left;
 	ssize_t n;
 
-	if (q == NULL)
+	if (*queue == NULL)
 		return 0;
 	do
-		n = send(fd, q->data + q->at, q->len - q->at, MSG_NOSIGNAL);
+		n = queue_write(*queue, fd);
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -1;
-	q->at += (size_t)n;
-	if (q->at == q->len) {
-		free(q);
-		*queue = NULL;
+	(*queue)->bytes -= (size_t)n;
+	for (left = (size_t)n; *queue != NULL; queue_shift(queue)) {
+		struct out_queue *q = *queue;
+
+		if (left < q->len - q->at) {
+			q->at += left;
+			break;
+		}
+		left -= q->len - q->at;
 	}
 	return n;
 }
@@ -197,33 +298,39 @@ out_flush(struct out *o, int fd, struct out_queue **queue, bool more)
 	return n;
 }
 
+/* What the socket takes of it now, unless something is queued. */
+static ssize_t
+out_send_now(const struct out_queue *queue, int fd, struct str data)
+{
+	ssize_t n;
+
+	if (queue != NULL)
+		return 0;
+	do
+		n = send(fd, data.p, data.len, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 && errno == EAGAIN ? 0 : n;
+}
+
 ssize_t
 out_send_copy(struct out_queue **queue, int fd, struct str data)
 {
-	ssize_t n = 0;
+	ssize_t n = out_send_now(*queue, fd, data);
 
-	if (*queue == NULL) {
-		do
-			n = send(fd, data.p, data.len, MSG_NOSIGNAL);
-		while (n == -1 && errno == EINTR);
-		if (n == -1 && errno != EAGAIN)
-			return -1;
-		if (n == -1)
-			n = 0;
-	}
-	if ((size_t)n == data.len)
+	if (n == -1 || (size_t)n == data.len)
 		return n;
-	if (queue_grow(queue, data.len - (size_t)n) == -1)
-		return -1;
-	memcpy((*queue)->data + (*queue)->len, data.p + n,
-	    data.len - (size_t)n);
-	(*queue)->len += data.len - (size_t)n;
-	return n;
+	return queue_copy(queue, str_from(data.p + n,
+	    data.len - (size_t)n)) == 0 ? n : -1;
 }
 
 ssize_t
 out_send_shared(struct out_queue **queue, int fd, struct bytes *b, size_t from,
     size_t to)
 {
-	return out_send_copy(queue, fd, str_from(b->data + from, to - from));
+	ssize_t n = out_send_now(*queue, fd,
+	    str_from(b->data + from, to - from));
+
+	if (n == -1 || (size_t)n == to - from)
+		return n;
+	return queue_refer(queue, b, from + (size_t)n, to) == 0 ? n : -1;
 }

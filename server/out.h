@@ -13,6 +13,10 @@
  * take is copied into the connection's queue, which exists only while there is
  * something in it: an idle connection owns no buffer.
  *
+ * A queue is a list of chunks; each has bytes of its own, or refers to a part of
+ * shared ones (common/bytes.h): what goes to many clients is there once, however
+ * many of them are behind.
+ *
  * Context: the loop's thread; one batch, used by one connection at a time.
  */
 #ifndef CORELANE_SERVER_OUT_H
@@ -81,8 +85,8 @@ ssize_t out_flush(struct out *o, int fd, struct out_queue **queue, bool more);
 ssize_t out_queue_send(struct out_queue **queue, int fd);
 /*
  * Sends at once, or behind what is queued; what isn't sent is queued: copied,
- * or as a reference.  Returns the bytes handed to the kernel, or -1 as
- * out_flush().
+ * or as a reference where there is more than OUT_COPY_BYTES of it.  Returns the
+ * bytes handed to the kernel, or -1 as out_flush().
  */
 ssize_t out_send_copy(struct out_queue **queue, int fd, struct str data);
 ssize_t out_send_shared(struct out_queue **queue, int fd, struct bytes *b,

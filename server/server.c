@@ -24,6 +24,7 @@
 #include "server/fetch.h"
 #include "server/handle.h"
 #include "server/http1.h"
+#include "server/hub.h"
 #include "server/internal.h"
 #include "server/memo.h"
 #include "server/module.h"
@@ -32,6 +33,7 @@
 #include "server/pipeline.h"
 #include "server/session.h"
 #include "server/socket.h"
+#include "server/sse.h"
 #include "server/ws.h"
 
 /* Chunks of arenas kept for the next requests, per worker. */
@@ -177,6 +179,17 @@ server_init_limits(struct server *srv, const struct server_args *args,
 	return 0;
 }
 
+static int
+server_init_realtime(struct server *srv, const struct server_args *args,
+    struct error *err)
+{
+	if (sse_init(srv) == -1)
+		return error_nomem(err, "event streams");
+	srv->hub = hub_new(srv, args->channels, args->channel_reader,
+	    args->channels != NULL ? args->channel_wake_fd : -1, err);
+	return srv->hub != NULL ? 0 : -1;
+}
+
 struct server *
 server_new(const struct server_args *args, struct error *err)
 {
@@ -212,6 +225,7 @@ server_new(const struct server_args *args, struct error *err)
 	    server_init_alarms(srv, err) == -1 ||
 	    server_init_offload(srv, err) == -1 ||
 	    server_init_databases(srv, err) == -1 ||
+	    server_init_realtime(srv, args, err) == -1 ||
 	    server_init_modules(srv, args, err) == -1 ||
 	    server_init_services(srv, err) == -1 ||
 	    hooks_start(srv, args->crash, err) == -1) {
@@ -261,6 +275,8 @@ server_free(struct server *srv)
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
 	module_set_free(srv->modules);
+	hub_free(srv->hub);
+	sse_done(srv);
 	access_log_free(srv->log);
 	peers_free(srv->peers);
 	ws_done(srv);
@@ -297,8 +313,9 @@ server_accept(struct server *srv, int fd, enum service_kind service,
 	conn_open(srv, fd, service, peer);
 }
 
-void
-server_turn(struct server *srv)
+/* Connections that were closed, or have something to go on with. */
+static void
+server_run_queue(struct server *srv)
 {
 	struct conn *c;
 
@@ -312,6 +329,17 @@ server_turn(struct server *srv)
 		else
 			conn_continue(c);
 	}
+}
+
+void
+server_turn(struct server *srv)
+{
+	do {
+		server_run_queue(srv);
+		/* All that this turn has published leaves in one piece. */
+		if (srv->hub != NULL)
+			hub_turn(srv->hub);
+	} while (srv->queued != NULL);
 	if (srv->is_draining && srv->conn_count == 0)
 		hooks_stop(srv);
 	if (srv->is_clock_fresh) {
@@ -330,6 +358,7 @@ server_tick(struct server *srv)
 	wheel_advance(&srv->conn_timers, srv->clock.mono_ms,
 	    conn_on_deadline, srv);
 	sql_tick(srv);
+	hub_tick(srv->hub);
 	if (srv->offload != NULL)
 		offload_measure(srv->offload);
 	if (srv->log != NULL)

@@ -50,9 +50,10 @@ bool sse_is_asked(const struct request *r);
 struct str sse_last_id(struct request *r);
 
 /*
- * Begins: 200, text/event-stream, no-store, no proxy's buffering, the `retry`
- * of the configuration.  state: the app's, taken.  Returns the status, or a
- * negative errno.
+ * Begins: 200, text/event-stream, no cache, no proxy's buffering, the `retry` of
+ * the configuration.  options: lent.  state: the app's, taken: close() is called
+ * with it in any case.  ret_sse: where the app can find it, or NULL.  Returns
+ * the status, or a negative errno.
  */
 int sse_accept(struct request *r, const struct sse_options *options,
     void *state, struct sse **ret_sse);
@@ -62,8 +63,11 @@ struct sse *sse_of_session(struct session *s); /* NULL: it is none */
 struct server *sse_server(const struct sse *e);
 void *sse_state(const struct sse *e);
 
-/* One event.  id, name: without line ends or NUL, .p NULL: none.  data: any
- * text; each of its lines (LF, CR, CRLF) becomes a "data:". */
+/*
+ * One event.  id, name: one that has a line end or NUL, which would be the start
+ * of something else, is left out; .p NULL: none.  data: any text; each of its
+ * lines (LF, CR, CRLF) becomes a "data:".
+ */
 struct sse_event {
 	struct str id, name, data;
 	int64_t retry_ms;		/* 0: none */
@@ -73,6 +77,9 @@ void sse_format(struct buf *out, const struct sse_event *event);
 
 /* Sends an event, or queues it. */
 enum session_sent sse_send(struct sse *e, const struct sse_event *event);
+
+/* For what sends to it past sse_send(): no heartbeat is due for a while. */
+void sse_note_sent(struct session *s);
 
 /* Ends it; retry_ms: how long the client should wait, 0: as it knows. */
 void sse_close(struct sse *e, int64_t retry_ms, const char *reason);

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fan-out: one send per subscriber, whatever there is for it.
+ *
+ * A subscriber whose socket takes all has moved its mark and that is all that
+ * has happened to it.  Where the socket takes a part, the rest of the message
+ * that was cut is queued at the connection (a reference), the mark stands at
+ * that message, and the subscription is *behind*: it gets nothing until its
+ * session has drained, then reads on from the log.
+ *
+ * Owns nothing.  Invariant: a subscription that is behind has something queued
+ * at its connection, so that drained() will come.
+ * Here: sending, catching up, policies for the slow.  Not here: bytes
+ * (hub_form.c), where a subscription begins (hub_history.c).
+ * Context: the loop's thread.  hub.c -> [hub_fanout.c] -> hub_form.c
+ */
+#include "server/hub_internal.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "server/conn.h"
+#include "server/internal.h"
+#include "server/sse.h"
+#include "server/ws.h"
+
+/* What one who catches up is given at a time. */
+#define CATCH_BYTES (64u << 10)
+#define CATCH_MESSAGES 1024u
+
+bool
+hub_can_send(const struct session *s)
+{
+	return s->conn != NULL && s->conn->state == CONN_OPEN &&
+	    !s->conn->is_closing;
+}
+
+void
+hub_count_sent(struct hub *hub, uint8_t variant, uint64_t messages)
+{
+	struct stats *stats = hub->srv->stats;
+
+	stats->delivered += messages;
+	if (hub_variant_form(variant) == HUB_EVENT)
+		stats->sse_events += messages;
+	else
+		stats->ws_messages_out += messages;
+}
+
+/* Too slow, by a policy that wants it gone. */
+static void
+sub_disconnect(struct subscription *sub)
+{
+	struct session *s = sub->session;
+	struct ws *w = ws_of_session(s);
+	struct sse *e = sse_of_session(s);
+
+	sub->channel->hub->srv->stats->slow_closed++;
+	hub_forget(s);
+	if (w != NULL)
+		ws_close(w, WS_CLOSE_TRY_LATER,
+		    STR("too slow: come back and recover"));
+	else if (e != NULL)
+		sse_close(e, 0, "too slow for its channel");
+	else
+		session_close(s, "too slow for its channel");
+}
+
+/* How far behind it is, in bytes of data, and how far it may be. */
+static uint64_t
+sub_lag(const struct subscription *sub)
+{
+	return sub->channel->last_bytes - sub->channel_bytes;
+}
+
+static bool
+sub_is_slow(const struct subscription *sub)
+{
+	uint64_t limit = sub->rule->queue_bytes;
+
+	if (sub->is_recovering)
+		limit += sub->rule->history.bytes;
+	return sub_lag(sub) > limit;
+}
+
+/* The first message of a batch that a subscription hasn't been given. */
+static unsigned
+batch_find(const struct hub_batch *b, uint64_t mark)
+{
+	unsigned low = 0, high = b->count;
+
+	/* Nearly always the first of all. */
+	if (b->count > 0 && b->message[0].mark > mark)
+		return 0;
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (b->message[middle].mark > mark)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/* The message that byte `at` of a batch belongs to. */
+static unsigned
+batch_message_at(const struct hub_batch *b, size_t at)
+{
+	unsigned low = 0, high = b->count - 1;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (b->message[middle].end > at)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static void
+sub_given(struct subscription *sub, const struct hub_mark *m)
+{
+	sub->mark = m->mark;
+	sub->channel_bytes = m->channel_bytes;
+}
+
+/* What fan-out counts, once per channel. */
+struct fan {
+	uint64_t bytes, messages[HUB_VARIANTS];
+};
+
+/*
+ * The socket has taken `sent` bytes of the batch and no more: the message that
+ * they end in is queued up to its end, at least one byte, so that drained()
+ * comes.  Where the socket has room again by then, so do the next.
+ */
+static void
+sub_cut(struct subscription *sub, struct hub_batch *b, size_t sent,
+    struct fan *fan)
+{
+	unsigned i = batch_message_at(b, sent);
+	unsigned first = batch_find(b, sub->mark);
+	int r;
+
+	do {
+		size_t end = b->message[i].end;
+
+		r = session_send_shared(sub->session, b->bytes, sent, end);
+		if (r == -1)
+			return;
+		sent = end;
+		sub_given(sub, &b->message[i]);
+	} while (r == 0 && ++i < b->count);
+	fan->messages[sub->variant] += i - first + (r == 1);
+	sub->is_behind = r == 1;
+}
+
+/* Something else is queued in front of this round's news, which are the first
+ * that it isn't given. */
+static void
+sub_wait(struct subscription *sub)
+{
+	const struct hub_channel *ch = sub->channel;
+
+	sub->is_behind = true;
+	if (ch->is_pattern && sub->mark < ch->hub->item[ch->first_item].at)
+		sub->mark = ch->hub->item[ch->first_item].at;
+}
+
+/* Gives a batch to one subscriber: straight from here, since this is done for
+ * each of thousands and nothing is queued before it. */
+static void
+sub_give(struct subscription *sub, struct hub_batch *b, struct fan *fan)
+{
+	struct conn *c = sub->session->conn;
+	unsigned first = batch_find(b, sub->mark);
+	size_t from = first > 0 ? b->message[first - 1].end : 0;
+	ssize_t n;
+
+	if (first == b->count)
+		return;
+	if (c->unsent != NULL) {
+		sub_wait(sub);
+		return;
+	}
+	n = b->len > from ? send(conn_fd(c), b->bytes->data + from,
+	    b->len - from, MSG_NOSIGNAL) : 0;
+	if (n == -1 && errno != EAGAIN && errno != EINTR) {
+		session_close(sub->session, "the peer is gone");
+		return;
+	}
+	if (n == -1)
+		n = 0;
+	fan->bytes += (uint64_t)n;
+	if ((size_t)n < b->len - from) {
+		sub_cut(sub, b, from + (size_t)n, fan);
+		return;
+	}
+	sub_given(sub, &b->message[b->count - 1]);
+	fan->messages[sub->variant] += b->count - first;
+	if (hub_variant_form(sub->variant) == HUB_EVENT)
+		sse_note_sent(sub->session);
+}
+
+/* The batch of this round's news in a variant.  The log may have been faster:
+ * then the first are missing, and who needs them catches up. */
+static struct hub_batch *
+channel_batch(struct hub_channel *ch, uint8_t variant)
+{
+	struct hub *hub = ch->hub;
+	struct hub_batch *b = &hub->batch[variant];
+	struct channel_entry e;
+	uint32_t i;
+
+	if (b->is_made)
+		return b;
+	hub_batch_clear(b);
+	b->is_made = true;
+	b->has_lost = ch->first_item == HUB_NO_ITEM;
+	for (i = ch->first_item; i != HUB_NO_ITEM; i = hub->item[i].next) {
+		struct hub_mark mark = {
+			.channel_bytes = hub->item[i].channel_bytes};
+
+		if (channel_log_read(hub->log, hub->item[i].at, &e)) {
+			mark.mark = hub_mark_of(ch, &e);
+			if (hub_batch_add(hub, b, variant, &e, mark))
+				continue;
+		}
+		if (b->has_failed)
+			break;
+		hub_batch_clear(b);
+		b->is_made = b->has_lost = true;
+	}
+	return b;
+}
+
+/* Messages between its mark and the batch are missing. */
+static bool
+sub_has_gap(const struct subscription *sub, const struct hub_batch *b)
+{
+	if (sub->channel->is_pattern)
+		return b->has_lost;
+	return b->count == 0 || b->message[0].mark > sub->mark + 1;
+}
+
+static void
+sub_news(struct subscription *sub, struct fan *fan)
+{
+	struct hub_channel *ch = sub->channel;
+	struct hub_batch *b;
+
+	if (sub->mark >= ch->last_mark || !hub_can_send(sub->session))
+		return;
+	if (sub->is_behind) {
+		if (sub->rule->on_slow == SLOW_DISCONNECT && sub_is_slow(sub))
+			sub_disconnect(sub);
+		return;
+	}
+	b = channel_batch(ch, sub->variant);
+	if (b->has_failed) {
+		session_close(sub->session, "no memory for its messages");
+		return;
+	}
+	if (!sub_has_gap(sub, b))
+		sub_give(sub, b, fan);
+	if (!sub->is_behind && sub->mark < ch->last_mark &&
+	    hub_can_send(sub->session))
+		hub_catch_up(sub);
+}
+
+/* Reads ahead what the loop is about to need, from three places that nothing
+ * else keeps near. */
+static void
+channel_prefetch(const struct hub_channel *ch, uint32_t i)
+{
+	if (i >= 12)
+		__builtin_prefetch(ch->subscriber[i - 12]);
+	if (i >= 8)
+		__builtin_prefetch(ch->subscriber[i - 8]->session);
+	if (i >= 4)
+		__builtin_prefetch(ch->subscriber[i - 4]->session->conn);
+}
+
+void
+hub_fan_out(struct hub_channel *ch)
+{
+	struct hub *hub = ch->hub;
+	struct fan fan = {0};
+	uint8_t variant;
+	uint32_t i;
+
+	for (variant = 0; variant < HUB_VARIANTS; variant++)
+		hub->batch[variant].is_made = false;
+	/* Downwards: where one goes, the last takes its place, and has been
+	 * seen already. */
+	for (i = ch->count; i-- > 0;) {
+		if (i >= ch->count)
+			continue;
+		channel_prefetch(ch, i);
+		sub_news(ch->subscriber[i], &fan);
+	}
+	hub->srv->stats->bytes_out += fan.bytes;
+	for (variant = 0; variant < HUB_VARIANTS; variant++) {
+		if (fan.messages[variant] > 0)
+			hub_count_sent(hub, variant, fan.messages[variant]);
+		hub_batch_clear(&hub->batch[variant]);
+	}
+}
+
+/* --- catching up --- */
+
+/* Lets go of messages: up to `mark`, `channel_bytes`. */
+static void
+sub_skip(struct subscription *sub, uint64_t mark, uint64_t channel_bytes)
+{
+	sub->channel->hub->srv->stats->slow_dropped += mark - sub->mark;
+	sub->mark = mark;
+	sub->channel_bytes = channel_bytes;
+}
+
+/* The last entries that were visited, walking backwards: the oldest so many. */
+struct walk {
+	uint64_t at[CATCH_MESSAGES];
+	unsigned visited;
+	uint64_t oldest_mark, oldest_bytes; /* before it */
+};
+
+static void
+channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
+    struct walk *walk)
+{
+	uint64_t at = ch->last;
+	struct channel_entry e;
+
+	walk->visited = 0;
+	walk->oldest_mark = ch->last_mark;
+	walk->oldest_bytes = ch->last_bytes;
+	while (at != 0 && channel_log_read(ch->hub->log, at, &e) &&
+	    e.epoch == ch->epoch && e.offset > mark &&
+	    ch->last_bytes - (e.channel_bytes - e.data.len) <= lag_max) {
+		walk->at[walk->visited++ % CATCH_MESSAGES] = at;
+		walk->oldest_mark = e.offset - 1;
+		walk->oldest_bytes = e.channel_bytes - e.data.len;
+		at = e.previous;
+	}
+}
+
+/* What the subscription may still get, by its rule: bytes before the last. */
+static uint64_t
+sub_lag_max(const struct subscription *sub)
+{
+	if (!sub_is_slow(sub))
+		return UINT64_MAX;
+	return sub->rule->on_slow == SLOW_LATEST ? 0 : sub->rule->queue_bytes;
+}
+
+/* Fills the hub's own batch with the next messages of a channel.  Returns false
+ * when the subscriber had to go. */
+static bool
+sub_read_channel(struct subscription *sub)
+{
+	struct hub_channel *ch = sub->channel;
+	struct hub *hub = ch->hub;
+	struct channel_entry e;
+	struct walk walk;
+	unsigned i, n;
+
+	channel_walk(ch, sub->mark, sub_lag_max(sub), &walk);
+	/* One is always given: it may be longer than the queue. */
+	if (walk.visited == 0 && channel_log_read(hub->log, ch->last, &e)) {
+		walk.at[walk.visited++] = ch->last;
+		walk.oldest_mark = e.offset - 1;
+		walk.oldest_bytes = e.channel_bytes - e.data.len;
+	}
+	if (walk.oldest_mark > sub->mark) {
+		if (sub->rule->on_slow == SLOW_DISCONNECT) {
+			sub_disconnect(sub);
+			return false;
+		}
+		sub_skip(sub, walk.oldest_mark, walk.oldest_bytes);
+	}
+	n = walk.visited < CATCH_MESSAGES ? walk.visited : CATCH_MESSAGES;
+	for (i = 0; i < n && hub->own.len < CATCH_BYTES; i++) {
+		uint64_t at = walk.at[(walk.visited - 1 - i) % CATCH_MESSAGES];
+
+		if (!channel_log_read(hub->log, at, &e) ||
+		    !hub_batch_add(hub, &hub->own, sub->variant, &e,
+			(struct hub_mark){.mark = e.offset,
+			    .channel_bytes = e.channel_bytes}))
+			break;
+	}
+	return true;
+}
+
+/* The same for a pattern: forwards, over entries of all channels. */
+static bool
+sub_read_pattern(struct subscription *sub)
+{
+	struct hub_channel *ch = sub->channel;
+	struct hub *hub = ch->hub;
+	uint64_t at = sub->mark, bytes = sub->channel_bytes;
+	uint64_t lag_max = sub_lag_max(sub), dropped = 0;
+	struct channel_entry e;
+
+	if (at < channel_log_tail(hub->log)) {
+		dropped++;
+		at = channel_log_tail(hub->log);
+	}
+	while (at < hub->cursor && hub->own.len < CATCH_BYTES &&
+	    channel_log_read(hub->log, at, &e)) {
+		at = e.next;
+		if (!channel_matches(hub_channel_name(ch), e.channel))
+			continue;
+		bytes += e.data.len;
+		if (ch->last_bytes - bytes + e.data.len > lag_max &&
+		    ch->last_bytes > bytes) {
+			dropped++;
+			continue;
+		}
+		if (!hub_batch_add(hub, &hub->own, sub->variant, &e,
+		    (struct hub_mark){.mark = e.next, .channel_bytes = bytes}))
+			break;
+	}
+	if (dropped > 0 && sub->rule->on_slow == SLOW_DISCONNECT) {
+		sub_disconnect(sub);
+		return false;
+	}
+	hub->srv->stats->slow_dropped += dropped;
+	if (hub->own.count == 0 && !hub->own.has_failed) {
+		sub->mark = at >= hub->cursor ? ch->last_mark : at;
+		sub->channel_bytes = at >= hub->cursor
+		    ? ch->last_bytes : bytes;
+	}
+	return true;
+}
+
+/* Sends the hub's own batch.  Returns whether there may be more room. */
+static bool
+sub_send_own(struct subscription *sub)
+{
+	struct hub_batch *b = &sub->channel->hub->own;
+	int r;
+
+	if (b->has_failed) {
+		session_close(sub->session, "no memory for its messages");
+		return false;
+	}
+	if (b->count == 0)
+		return true;
+	r = b->len > 0 ? session_send_shared(sub->session, b->bytes, 0,
+	    b->len) : 0;
+	if (r == -1)
+		return false;
+	sub_given(sub, &b->message[b->count - 1]);
+	hub_count_sent(sub->channel->hub, sub->variant, b->count);
+	if (hub_variant_form(sub->variant) == HUB_EVENT)
+		sse_note_sent(sub->session);
+	sub->is_behind = r == 1;
+	if (sub->mark >= sub->channel->last_mark)
+		sub->is_recovering = false;
+	return r == 0;
+}
+
+void
+hub_catch_up(struct subscription *sub)
+{
+	struct hub_channel *ch = sub->channel;
+	struct hub *hub = ch->hub;
+	bool goes_on;
+
+	sub->is_behind = session_unsent(sub->session) > 0;
+	while (sub->mark < ch->last_mark && !sub->is_behind) {
+		hub_batch_clear(&hub->own);
+		goes_on = ch->is_pattern ? sub_read_pattern(sub)
+		    : sub_read_channel(sub);
+		if (!goes_on || !sub_send_own(sub))
+			break;
+	}
+	hub_batch_clear(&hub->own);
+}
