@@ -32,6 +32,10 @@ struct sse_app {
 	const char *name;
 	void (*open)(struct sse *e);	/* may be NULL */
 	void (*drain)(struct sse *e);	/* may be NULL */
+	/* Appends the id of an event that is about to be sent to it as
+	 * HUB_TAGGED: one that isn't the same for all who get it.  NULL:
+	 * hub_print_positions(). */
+	void (*tag)(struct sse *e, struct buf *out);
 	/* It is over.  Frees the app's state.  Never NULL. */
 	void (*close)(struct sse *e);
 };
