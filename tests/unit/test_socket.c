@@ -297,10 +297,10 @@ a_message_is_handled_and_answered(void **state)
 
 	lane_test_send(s, LANE_STR("hi"), true);
 	hear(s, "hi");
-	lane_test_send(s, LANE_STR("\0\1"), false);
+	lane_test_send(s, LANE_STR("\1\2"), false);
 	assert_int_equal(lane_test_receive(s, 0).data.len, 2);
 	assert_int_equal(lane_test_close(s, 3000), 3000);
-	story_is("open text:hi binary:\0 close:3000 reason:");
+	story_is("open text:hi binary:\1\2 close:3000 reason:");
 	assert_int_equal(dropped, 0);
 }
 
