@@ -321,11 +321,12 @@ sub_skip(struct subscription *sub, uint64_t mark, uint64_t channel_bytes)
 	sub->channel_bytes = channel_bytes;
 }
 
-/* The last entries that were visited, walking backwards: the oldest so many. */
+/* The last entries that were visited, walking backwards: the oldest so many;
+ * and where the channel was before the oldest of them. */
 struct walk {
 	uint64_t at[CATCH_MESSAGES];
 	unsigned visited;
-	uint64_t oldest_mark, oldest_bytes; /* before it */
+	uint64_t oldest_mark, oldest_bytes;
 };
 
 static void

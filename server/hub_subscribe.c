@@ -458,6 +458,15 @@ sub_send_entries(struct subscription *sub, const struct hub_start *start)
 	hub_batch_clear(b);
 }
 
+/* Once it has begun to close nothing more is sent to it. */
+static bool
+session_is_there(struct session *s)
+{
+	struct ws *w = ws_of_session(s);
+
+	return hub_can_send(s) && (w == NULL || ws_is_open(w));
+}
+
 /* Has it begin where it should, told and sent.  Returns 0, or -ENOTCONN when
  * its session didn't live to see it. */
 static int
@@ -525,7 +534,7 @@ hub_subscribe(struct hub *hub, struct session *s,
 
 	if (!channel_pattern_is_valid(args->channel))
 		return -EINVAL;
-	if (!hub_can_send(s))
+	if (!session_is_there(s))
 		return -ENOTCONN;
 	if (sub_find(s, args->channel) != NULL)
 		return -EEXIST;

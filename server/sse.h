@@ -54,10 +54,10 @@ bool sse_is_asked(const struct request *r);
 struct str sse_last_id(struct request *r);
 
 /*
- * Begins: 200, text/event-stream, no cache, no proxy's buffering, the `retry` of
- * the configuration.  options: lent.  state: the app's, taken: close() is called
- * with it in any case.  ret_sse: where the app can find it, or NULL.  Returns
- * the status, or a negative errno.
+ * Begins: 200, text/event-stream, no cache, no proxy's buffering, the `retry`
+ * of the configuration.  options: lent.  state: the app's, taken: close() is
+ * called with it in any case.  ret_sse: where the app can find it, or NULL.
+ * Returns the status, or a negative errno.
  */
 int sse_accept(struct request *r, const struct sse_options *options,
     void *state, struct sse **ret_sse);
@@ -68,8 +68,8 @@ struct server *sse_server(const struct sse *e);
 void *sse_state(const struct sse *e);
 
 /*
- * One event.  id, name: one that has a line end or NUL, which would be the start
- * of something else, is left out; .p NULL: none.  data: any text; each of its
+ * One event.  id, name: one that has a line end or NUL, which would be the
+ * start of something else, is left out; .p NULL: none.  data: any text; each of its
  * lines (LF, CR, CRLF) becomes a "data:".
  */
 struct sse_event {

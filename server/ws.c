@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "server/hub.h"
 #include "server/request.h"
 #include "server/ws_handshake.h"
 #include "server/ws_internal.h"
@@ -284,6 +285,11 @@ ws_drained(struct session *s)
 		ws_extra_trim(w);
 	}
 	w->is_full = false;
+	hub_drained(s);
+	if (session_unsent(s) > 0) {
+		w->is_full = was_full;
+		return;
+	}
 	if (was_full && w->options->app->drain != NULL && ws_is_open(w))
 		w->options->app->drain(w);
 }
@@ -366,6 +372,7 @@ ws_closed(struct session *s, const char *reason)
 	if (w->phase != WS_OPENING)
 		ws_count_end(w);
 	w->phase = WS_OVER;
+	hub_forget(s);
 	ws_tell(w, code, ws_noted_reason(w));
 	ws_context_free(w->context);
 	ws_extra_free(w->extra);
@@ -387,6 +394,7 @@ ws_end(struct ws *w, unsigned code, struct str reason, const char *why)
 {
 	w->phase = WS_OVER;
 	w->close_code = (uint16_t)code;
+	hub_forget(&w->s);
 	ws_tell(w, code, reason);
 	session_finish(&w->s, why);
 }
@@ -408,6 +416,8 @@ ws_close(struct ws *w, unsigned code, struct str reason)
 		return;
 	ws_note_close(w, code, reason);
 	w->phase = WS_CLOSING;
+	/* RFC 6455 5.5.1: no data behind a close frame. */
+	hub_forget(&w->s);
 	w->end_ms = session_now_ms(&w->s) +
 	    (uint64_t)w->srv->config->timeouts.write_ms;
 	ws_look(w);

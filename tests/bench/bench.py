@@ -25,6 +25,15 @@ compared with:
   db-pg      a random row of PostgreSQL at 64 connections, beside a module that
              waits for its answer; starts a PostgreSQL of its own
   offload    the way to the pool of threads and back
+
+WebSockets and channels (tests/bench/realtime.py), beside their own floor
+(tests/bench/floor_ws.c):
+  ws-echo, ws-echo16         64 connections, 1 and 16 messages in flight
+  broadcast, broadcast8, broadcast64
+                             one publisher, 1000 subscribers, so many messages
+                             in flight; the time is that of a delivery
+  latency                    from publish to delivery, on the same worker and on
+                             another, with nothing else to do
 """
 
 import argparse
@@ -42,8 +51,10 @@ import tempfile
 import time
 
 import framework
+import lossless
 import many
 import peers
+import realtime
 
 WORKLOADS = {  # path, arguments of tests/bench/load.c
     "ka1": ("/plaintext", ["-n", "1"]),
@@ -241,6 +252,33 @@ def measure(options, server, workload, seconds):
     return measure_path(options, server, path, arguments, seconds)
 
 
+def measured(server, client_pid, run):
+    """A sample: run() returns what the client says, and what it says of how
+    many is what the CPU time between is divided by."""
+    pids = server.pids()
+    own, client, busy = cpu_ns(pids), cpu_ns([client_pid]), busy_seconds()
+    started = time.monotonic()
+    result = run()
+    elapsed = time.monotonic() - started
+    own, busy = cpu_ns(pids) - own, busy_seconds() - busy
+    client = cpu_ns([client_pid]) - client
+    if result["requests"] == 0:
+        raise BenchError(f"{server.name}: nothing was answered")
+    return sample_of(result, own, elapsed, busy - (own + client) / 1e9)
+
+
+def sample_of(result, own_ns, elapsed, others_seconds):
+    return {
+        "cpu_us": own_ns / 1e3 / result["requests"],
+        "rps": result["requests"] / result["seconds"],
+        "p50_us": result["p50_us"],
+        "p99_us": result["p99_us"],
+        "errors": result["errors"],
+        "load": own_ns / 1e9 / elapsed,
+        "noise": max(0, others_seconds) / elapsed,
+    }
+
+
 def measure_path(options, server, path, arguments, seconds):
     command = load_command(options, server,
                            ["-u", path, "-s", str(seconds), *arguments])
@@ -256,18 +294,9 @@ def measure_path(options, server, path, arguments, seconds):
     result = json.loads(done.stdout)
     client = (after.children_user + after.children_system -
               times.children_user - times.children_system)
-    count = result["requests"]
-    if count == 0:
+    if result["requests"] == 0:
         raise BenchError(f"{server.name}, {path}: nothing was answered")
-    return {
-        "cpu_us": own / 1e3 / count,
-        "rps": result["requests"] / result["seconds"],
-        "p50_us": result["p50_us"],
-        "p99_us": result["p99_us"],
-        "errors": result["errors"],
-        "load": own / 1e9 / elapsed,
-        "noise": max(0, busy - own / 1e9 - client) / elapsed,
-    }
+    return sample_of(result, own, elapsed, busy - own / 1e9 - client)
 
 
 def summarise(samples):
@@ -282,6 +311,11 @@ def summarise(samples):
 
 
 def run_workload(options, servers, workload):
+    return in_turns(options, servers, lambda server, seconds: measure(
+        options, server, workload, seconds))
+
+
+def in_turns(options, servers, measure_one):
     """{name: summary}; the floor is measured beside every second server."""
     samples = {server.name: [] for server in servers}
     failed = set()
@@ -292,9 +326,9 @@ def run_workload(options, servers, workload):
         if server in failed:
             return []
         try:
-            return [measure(options, server, workload, seconds)]
-        except BenchError as error:
-            print(f"bench: {error}", file=sys.stderr)
+            return [measure_one(server, seconds)]
+        except (BenchError, realtime.Failed) as error:
+            print(f"bench: {server.name}: {error}", file=sys.stderr)
             failed.add(server)
             return []
 
@@ -385,26 +419,36 @@ def run_many(options, folder):
     return {"many": figures}
 
 
-def run_framework(options, folder):
+def serve(options, folder, name, change, env=(), pinned=True):
+    """One of ours, its configuration changed."""
+    port = free_port()
+    path = corelane_config(folder, port, options.shipped, options.binary)
+    config = json.loads(read_text(path))
+    change(config)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file, indent=2)
+    command = ["env", *env, options.binary, "run", "-c", path]
+    return Server(name, command, port, f"{folder}/{name}.out", pinned)
+
+
+def run_framework(options, folder, names):
     """{workload: {name: summary}} of those that are the framework's."""
-    names = [name for name in options.workloads
-             if name in framework.WORKLOADS and not options.idle]
-    if not names:
-        return {}
-
-    def serve(name, change, env):
-        port = free_port()
-        path = corelane_config(folder, port, options.shipped, options.binary)
-        config = json.loads(read_text(path))
-        change(config)
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(config, file, indent=2)
-        command = ["env", *env, options.binary, "run", "-c", path]
-        return Server(name, command, port, f"{folder}/{name}.out")
-
     return framework.run(framework.Bench(
-        options=options, folder=folder, serve=serve, summarise=summarise,
+        options=options, folder=folder, summarise=summarise,
+        serve=lambda *args: serve(options, folder, *args),
         measure=lambda *args: measure_path(options, *args)), names)
+
+
+def realtime_bench(options, folder):
+    def floor():
+        port = free_port()
+        return Server("floor", [f"{options.tools}/floor_ws", str(port)], port,
+                      f"{folder}/floor_ws.out")
+
+    return realtime.Bench(
+        options=options, folder=folder, floor=floor, measured=measured,
+        serve=lambda *args, **more: serve(options, folder, *args, **more),
+        in_turns=lambda *args: in_turns(options, *args), pss_bytes=pss_bytes)
 
 
 def name_list(known):
@@ -423,10 +467,11 @@ def options_parse():
         prog="scripts/bench", description=__doc__.partition("\n")[2],
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    known = [*WORKLOADS, *framework.WORKLOADS]
+    known = [*WORKLOADS, *framework.WORKLOADS, *realtime.WORKLOADS,
+             realtime.LATENCY]
     add("-w", "--workloads", type=name_list(known), metavar="LIST",
         default=["ka64", "pipe16", "close"],
-        help=f"of {', '.join(known)} (default: ka64,pipe16,close)")
+        help="any of those above (default: ka64,pipe16,close)")
     add("-r", "--rounds", type=int, default=5, help="default: 5")
     add("-d", "--seconds", type=float, default=1.5, help="of a round: 1.5")
     add("--peers", type=name_list(peers.PEERS), metavar="LIST",
@@ -438,10 +483,21 @@ def options_parse():
         help="measure the memory of N idle connections instead")
     add("--many", type=int, metavar="N", default=0,
         help="hold N connections with many workers and clients instead")
+    add("--as", dest="kind", choices=list(realtime.CLIENTS), default=None,
+        help="the N of --idle are WebSockets, subscribers of a channel by "
+        "WebSocket, or event streams; those of --subscribers the latter two")
+    add("--subscribers", type=int, metavar="N", default=0,
+        help="hold N subscribers with many workers and clients, and publish to "
+        "all of them")
+    add("--lossless", type=int, metavar="N", default=0,
+        help="publish N messages to subscribers that disconnect at random and "
+        "resume, and count what is lost or repeated")
     add("--json", metavar="FILE", help="also write all the figures there")
     add("--binary", default="build/corelane", help=argparse.SUPPRESS)
     add("--tools", default="build/tests/bench", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.kind == "websocket" and options.subscribers:
+        parser.error("--subscribers are --as subscriber or events")
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("rounds and seconds are more than 0")
     if not {SERVER_CPU, CLIENT_CPU} <= os.sched_getaffinity(0):
@@ -454,8 +510,35 @@ def options_parse():
 def run(options, folder):
     if options.many:
         return run_many(options, folder)
-    results = run_framework(options, folder)
-    if len(results) == len(options.workloads) and not options.idle:
+    realtime_one = realtime_bench(options, folder)
+    if options.subscribers:
+        return {"subscribers": realtime.run_subscribers(
+            realtime_one, options.subscribers, options.kind or "subscriber")}
+    if options.lossless:
+        return {"lossless": lossless.run(realtime_one, options.lossless)}
+    if options.idle and options.kind:
+        results = {"corelane": realtime.run_idle(realtime_one, options.idle,
+                                                 options.kind)}
+        print_idle(options.idle, results)
+        return {"idle": results}
+    if options.idle:
+        return run_servers(options, folder, [])
+
+    def named(known):
+        return [name for name in options.workloads if name in known]
+
+    results = run_framework(options, folder, named(framework.WORKLOADS))
+    results.update(realtime.run_workloads(realtime_one,
+                                          named(realtime.WORKLOADS)))
+    if realtime.LATENCY in options.workloads:
+        results[realtime.LATENCY] = realtime.run_latency(realtime_one)
+    return {**results, **run_servers(options, folder, named(WORKLOADS))}
+
+
+def run_servers(options, folder, workloads):
+    """What is measured on all servers: one after the other, in turns."""
+    results = {}
+    if not workloads and not options.idle:
         return results
     with contextlib.ExitStack() as stack:
         servers = servers_start(options, folder, stack)
@@ -467,9 +550,7 @@ def run(options, folder):
                     print(f"bench: {error}", file=sys.stderr)
             print_idle(options.idle, results)
             return {"idle": results}
-        for workload in options.workloads:
-            if workload in framework.WORKLOADS:
-                continue
+        for workload in workloads:
             results[workload] = run_workload(options, servers, workload)
             print_workload(workload, results[workload])
     return results
@@ -484,7 +565,7 @@ def main():
         files_write(folder)
         os.chmod(folder, 0o755)
         results = run(options, folder)
-    except BenchError as error:
+    except (BenchError, realtime.Failed) as error:
         sys.exit(f"bench: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

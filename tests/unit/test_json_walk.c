@@ -5,11 +5,13 @@
  *
  * Context: cmocka; no server.
  */
-#include "unit.h"
+#include "server/json_walk.h"
+
+#include <stdio.h>
 
 #include "common/arena.h"
 #include "server/json_check.h"
-#include "server/json_walk.h"
+#include "tests/unit/unit.h"
 
 struct walk_case {
 	const char *name, *text;
@@ -37,7 +39,7 @@ static const struct walk_case cases[] = {
 };
 
 static void
-test_members(void **state)
+what_is_inside_of_a_value_never_shows_as_a_member(void **state)
 {
 	struct json_fault fault;
 	struct json_walk w;
@@ -64,7 +66,7 @@ test_members(void **state)
 }
 
 static void
-test_items(void **state)
+items_come_one_by_one(void **state)
 {
 	struct str text = STR("[1, \"two\", [3, [4]], {\"five\": 5}]"), value;
 	static const char *const want[] = {
@@ -85,7 +87,7 @@ test_items(void **state)
 }
 
 static void
-test_text(void **state)
+strings_are_told_without_escapes(void **state)
 {
 	struct arena a;
 	uint64_t n = 0;
@@ -106,9 +108,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_members),
-		cmocka_unit_test(test_items),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(what_is_inside_of_a_value_never_shows_as_a_member),
+		cmocka_unit_test(items_come_one_by_one),
+		cmocka_unit_test(strings_are_told_without_escapes),
 	};
 
 	return UNIT_RUN(tests);
