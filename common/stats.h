@@ -25,6 +25,7 @@
 #include <sys/types.h>
 
 #include "common/buf.h"
+#include "common/channel_log.h"
 #include "common/histogram.h"
 #include "common/metric_names.h"
 
@@ -212,6 +213,7 @@ struct stats_view {
 	uint64_t lock_repairs;		/* rwlocks re-made after a death */
 	unsigned workers_wanted;
 	bool draining;			/* the whole server is stopping */
+	struct channel_log_figures channels; /* ring_bytes 0: no log */
 	size_t worker_count;
 	struct stats_worker *workers;	/* owned; by index, then generation */
 	const struct metric_names *names; /* lent for ever; or NULL */

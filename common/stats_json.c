@@ -128,6 +128,23 @@ json_stats(struct buf *out, const struct stats *s, uint64_t up_ms)
 }
 
 static void
+json_channels(struct buf *out, const struct channel_log_figures *f)
+{
+	buf_add(out, STR("\"channels\":{"));
+	json_u64(out, "count", f->channels);
+	json_u64(out, "count_max", f->channels_max);
+	json_u64(out, "members", f->members);
+	json_u64(out, "messages", f->messages);
+	json_u64(out, "message_bytes", f->bytes);
+	json_u64(out, "evicted", f->evicted);
+	json_u64(out, "log_bytes", f->ring_bytes);
+	json_u64(out, "log_used_bytes", f->ring_used);
+	json_u64(out, "repairs", f->repairs);
+	json_close(out, '}');
+	buf_add_byte(out, ',');
+}
+
+static void
 json_server(struct buf *out, const struct stats_view *v)
 {
 	uint64_t serving = 0;
@@ -149,6 +166,8 @@ json_server(struct buf *out, const struct stats_view *v)
 	json_u64(out, "crashes", v->crashes);
 	json_u64(out, "stalls", v->stalls);
 	json_u64(out, "lock_repairs", v->lock_repairs);
+	if (v->channels.ring_bytes > 0)
+		json_channels(out, &v->channels);
 	json_close(out, '}');
 }
 

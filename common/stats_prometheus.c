@@ -132,6 +132,31 @@ prometheus_workers(const struct prometheus *pr, const struct stats_view *v)
 	}
 }
 
+/* Of the log itself; what workers do with it they count. */
+static void
+prometheus_channels(const struct prometheus *pr,
+    const struct channel_log_figures *f)
+{
+	prometheus_gauge(pr, "channels", f->channels,
+	    "channels and patterns with subscribers or history");
+	prometheus_gauge(pr, "channels_max", f->channels_max,
+	    "how many there is room for");
+	prometheus_gauge(pr, "channel_members", f->members,
+	    "members of channels whose presence tells them");
+	prometheus_gauge(pr, "channel_log_bytes", f->ring_bytes,
+	    "size of the log of channels");
+	prometheus_gauge(pr, "channel_log_used_bytes", f->ring_used,
+	    "how much of it holds messages");
+	prometheus_counter(pr, "channel_log_messages", f->messages,
+	    "messages put into the log, those of other machines too");
+	prometheus_counter(pr, "channel_log_message_bytes", f->bytes,
+	    "bytes of their data");
+	prometheus_counter(pr, "channel_log_evicted", f->evicted,
+	    "messages that went to make room for others");
+	prometheus_counter(pr, "channel_log_repairs", f->repairs,
+	    "repairs of the log after a death");
+}
+
 static void
 prometheus_server(const struct prometheus *pr, const struct stats_view *v)
 {
@@ -161,6 +186,7 @@ prometheus_server(const struct prometheus *pr, const struct stats_view *v)
 	    "workers killed because their loop stood still");
 	prometheus_counter(pr, "lock_repairs", v->lock_repairs,
 	    "shared locks made anew after a death");
+	prometheus_channels(pr, &v->channels);
 }
 
 /* Whether `f` stands in one family with the field before it. */

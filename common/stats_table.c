@@ -154,6 +154,15 @@ table_server(const struct stats_view *v, int64_t now_ms, struct buf *out)
 }
 
 static void
+table_channels(const struct channel_log_figures *f, struct buf *out)
+{
+	buf_printf(out, "channels    %s of %s, %s messages, log %s of %s\n",
+	    table_count(f->channels).text, table_count(f->channels_max).text,
+	    table_count(f->messages).text, table_bytes(f->ring_used).text,
+	    table_bytes(f->ring_bytes).text);
+}
+
+static void
 table_total(const struct stats *s, uint64_t up_ms, struct buf *out)
 {
 	const struct histogram *h = &s->request_time;
@@ -203,6 +212,8 @@ stats_print_table(const struct stats_view *view, struct buf *out)
 
 	table_server(view, now_ms, out);
 	table_total(&view->total, view->uptime_ms, out);
+	if (view->channels.channels > 0)
+		table_channels(&view->channels, out);
 	buf_printf(out, "\n%6s %4s %8s %-9s %4s %7s %8s %7s %8s %7s %8s %8s "
 	    "%9s\n", "worker", "gen", "pid", "state", "cpu", "up", "restarts",
 	    "conns", "requests", "5xx", "p50", "p99", "memory");

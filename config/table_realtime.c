@@ -174,7 +174,8 @@ const struct section channel_section = {
 static const struct field channel_log_fields[] = {
 	{.key = "bytes", .kind = FIELD_SIZE, .def = JSON("64MiB"),
 	    AT(C, channel_log.bytes), .min = 256 * KIB, .max = 64 * GIB,
-	    .help = "for messages; when it is full the oldest go"},
+	    .help = "for messages, rounded up to a power of two; when it is "
+	    "full the oldest go"},
 	{.key = "channels", .kind = FIELD_INT, .def = JSON(65536),
 	    AT(C, channel_log.channels), .min = 16, .max = 16777216,
 	    .help = "channels with history or subscribers; when there are "

@@ -198,6 +198,7 @@ child_become_worker(struct child *ch, int fd)
 		.slot = ch->slot,
 		.recorder = recorders_get(sup->recorders, ch->slot),
 		.rates = sup->rates,
+		.channels = sup->channels,
 		.crash = ch->has_crashed ? &ch->crash : NULL,
 		.config = gen->config,
 		.index = ch->index,
@@ -255,6 +256,8 @@ child_release(struct child *ch)
 	ch->fd = -1;
 	if (ch->slot != -1) {
 		shared_worker_died(ch->sup->shared, ch->slot);
+		channels_worker_died(ch->sup->channels, ch->slot,
+		    ch->generation->config);
 		supervisor_repair_soon(ch->sup);
 	}
 	ch->slot = -1;
@@ -277,6 +280,11 @@ child_start(struct child *ch, struct error *err)
 		return error_set(err, ERROR_LIMIT, "no place left: too many "
 		    "workers are still draining");
 	recorders_clear(ch->sup->recorders, ch->slot);
+	if (!channels_is_free(ch->sup->channels, ch->slot)) {
+		error_set(err, ERROR_BUSY, "a process that is stopped holds "
+		    "the log of channels");
+		goto fail;
+	}
 	if (message_pair(pair) == -1) {
 		error_sys(err, "socketpair");
 		goto fail;

@@ -56,7 +56,8 @@ reload_begin_with(struct supervisor *sup, struct generation *gen,
 	size_t listeners = shares * listener_config_count(gen->config);
 	struct error err;
 
-	if (rlimit_raise(gen->config, listeners, &gen->connections_max,
+	if (rlimit_raise(gen->config, listeners,
+	    channels_file_count(gen->max_workers), &gen->connections_max,
 	    &err) == -1 ||
 	    listener_set_bind(&sup->listeners, gen->config, shares,
 	    &err) == -1) {
@@ -218,6 +219,8 @@ reload_promote(struct supervisor *sup)
 	supervisor_assign(sup);
 	reload_log(sup, old);
 	if (old != NULL) {
+		channels_tell_fixed(sup->channels, gen->config,
+		    gen->max_workers);
 		const struct config *cfg = gen->config;
 
 		reload_retire_children(sup, old, false);

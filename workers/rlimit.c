@@ -45,9 +45,9 @@ rlimit_reach(struct rlimit *rl, rlim_t need)
 
 int
 rlimit_raise(const struct config *cfg, size_t listener_count,
-    size_t *ret_connections, struct error *err)
+    size_t other_count, size_t *ret_connections, struct error *err)
 {
-	size_t files = RLIMIT_RESERVE + server_file_count(cfg);
+	size_t files = RLIMIT_RESERVE + other_count + server_file_count(cfg);
 	size_t wanted, need, other = listener_count + files;
 	bool is_auto = cfg->limits.connections == CONFIG_AUTO;
 	struct rlimit rl;

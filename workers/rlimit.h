@@ -17,10 +17,11 @@
 
 /*
  * Raises the limit to what a worker of `cfg` needs beside `listener_count`
- * sockets, or for "auto" to what is allowed.  ret_connections: the resolved
+ * sockets and `other_count` other files of the supervisor's, or for "auto" to
+ * what is allowed.  ret_connections: the resolved
  * limits.connections.  Returns 0, or -1 with a text that says what to change.
  */
 int rlimit_raise(const struct config *cfg, size_t listener_count,
-    size_t *ret_connections, struct error *err);
+    size_t other_count, size_t *ret_connections, struct error *err);
 
 #endif

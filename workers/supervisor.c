@@ -216,6 +216,8 @@ supervisor_on_tick(evutil_socket_t fd, short what, void *arg)
 	sup->ticked_ms = now_ms;
 	TAILQ_FOREACH(ch, &sup->children, next)
 		child_tick(ch, now_ms, elapsed_ms);
+	if (sup->current != NULL)
+		channels_settle(sup->channels, sup->current->config);
 	supervisor_settle(sup);
 }
 
@@ -440,9 +442,11 @@ supervisor_make_events(struct supervisor *sup, struct error *err)
 /* Everything that comes before the first worker.  On failure the parts made so
  * far are supervisor_done()'s. */
 static int
-supervisor_open(struct supervisor *sup, const struct config *cfg,
+supervisor_open(struct supervisor *sup, const struct generation *gen,
     struct error *err)
 {
+	const struct config *cfg = gen->config;
+
 	if (supervisor_make_events(sup, err) == -1)
 		return -1;
 	if (log_open(cfg->log.file.p, (enum log_level)cfg->log.level,
@@ -461,6 +465,9 @@ supervisor_open(struct supervisor *sup, const struct config *cfg,
 	sup->rate_cells = (size_t)cfg->limits.rate_cells;
 	sup->rates = rates_new(sup->rate_cells, err);
 	if (sup->rates == NULL)
+		return -1;
+	sup->channels = channels_new(cfg, gen->max_workers, err);
+	if (sup->channels == NULL)
 		return -1;
 	sup->control = control_open(sup->base, cfg->run_dir.p, command_run,
 	    sup, err);
@@ -484,6 +491,7 @@ supervisor_done(struct supervisor *sup)
 		shared_free(sup->shared);
 	recorders_free(sup->recorders);
 	rates_free(sup->rates, sup->rate_cells);
+	channels_free(sup->channels);
 	instance_close(&sup->instance);
 	/* Last: a command that waits for our end sees its socket close. */
 	control_close(sup->control);
@@ -593,7 +601,7 @@ supervisor_run(const struct supervisor_options *options)
 	if (gen == NULL) {
 		/* As they are: an editor jumps to "file:line:column:". */
 		fprintf(stderr, "%.*s", STR_FMT(buf_str(&why)));
-	} else if (supervisor_open(&sup, gen->config, &err) == -1) {
+	} else if (supervisor_open(&sup, gen, &err) == -1) {
 		supervisor_refuse_start(&sup, err.text);
 		generation_unref(gen);
 	} else {

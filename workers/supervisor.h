@@ -32,6 +32,7 @@
 #include <sys/types.h>
 
 #include "common/buf.h"
+#include "workers/channels.h"
 #include "workers/child.h"
 #include "workers/command.h"
 #include "workers/generation.h"
@@ -67,6 +68,7 @@ struct supervisor {
 	struct recorders *recorders;
 	struct rate_table *rates;
 	size_t rate_cells;	/* as many as it was made with */
+	struct channels *channels;
 	struct listener_set listeners;
 	unsigned share_count;		/* sockets of each address, in use */
 	struct generation *current;	/* serves; NULL before the start */

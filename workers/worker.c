@@ -33,6 +33,7 @@
 #include "common/log.h"
 #include "server/server.h"
 #include "workers/acceptor.h"
+#include "workers/channels.h"
 #include "workers/crash.h"
 #include "workers/message.h"
 
@@ -74,7 +75,10 @@ worker_stats_view(void *ctx, struct stats_view *ret_view)
 {
 	struct worker *w = ctx;
 
-	return shared_view(w->args->shared, ret_view);
+	if (shared_view(w->args->shared, ret_view) == -1)
+		return -1;
+	channels_add_figures(w->args->channels, ret_view);
+	return 0;
 }
 
 static bool
@@ -431,6 +435,10 @@ worker_make_server(struct worker *w, struct error *err)
 		.recorder = args->recorder,
 		.rate = args->rates,
 		.metrics = shared_metric_names(args->shared),
+		.channels = channels_log(args->channels),
+		.channel_reader = (unsigned)args->slot,
+		.channel_wake_fd =
+		    channels_wake_fd(args->channels, (unsigned)args->slot),
 		.crash = args->crash,
 	}, err);
 	if (w->server == NULL)

@@ -18,6 +18,7 @@
 #include "workers/privileges.h"
 #include "workers/shared.h"
 
+struct channels;
 struct lane_crash;
 struct rate_table;
 struct recorder;
@@ -28,6 +29,7 @@ struct worker_args {
 	int slot;
 	struct recorder *recorder;	/* the slot's, clean */
 	struct rate_table *rates;	/* all workers' */
+	struct channels *channels;	/* likewise */
 	const struct lane_crash *crash; /* of the one before, or NULL */
 	struct config *config;
 	unsigned index, generation;
