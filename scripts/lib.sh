@@ -23,7 +23,8 @@ declare -A PACKAGES=(
 	[jemalloc]="libjemalloc-dev"
 	[mimalloc]="libmimalloc-dev"
 	[test]="python3 python3-pytest python3-jsonschema curl apache2-utils
-	    procps git valgrind libc6-dbg postgresql sqlite3 openssl"
+	    procps git valgrind libc6-dbg postgresql sqlite3 openssl
+	    python3-websockets chromium chromium-driver python3-selenium"
 	[lint]="git clang clang-format clang-tidy shellcheck universal-ctags
 	    python3"
 	[bench]="python3 util-linux postgresql"

@@ -89,8 +89,9 @@ client_send(struct lane_test_socket *s, unsigned opcode, struct str data)
 	if (data.len < 126) {
 		head[1] = (char)(CLIENT_MASKED | data.len);
 	} else {
-		head[1] = (char)(CLIENT_MASKED | (data.len > 65535 ? 127 : 126));
-		for (shift = data.len > 65535 ? 64 : 16; shift > 0;)
+		shift = data.len > 65535 ? 64 : 16;
+		head[1] = (char)(CLIENT_MASKED | (shift == 64 ? 127 : 126));
+		while (shift > 0)
 			head[len++] = (char)(data.len >> (shift -= 8));
 	}
 	memcpy(head + len, mask, sizeof(mask));

@@ -5,8 +5,8 @@
  *
  *	request --authorize()--> LANE_NEXT --> ws_accept(), sse_accept()
  *	                                              |
- *	                open()  message()  drain()    v
- *	module  <------------ lane_socket <---- ws.c, sse.c: a ws_app, an sse_app
+ *	            open()  message()  drain()        v
+ *	module  <---------- lane_socket <---- ws.c, sse.c
  *
  * Each callback has a context of its own.  While that waits the session is
  * paused, so that there is one at a time; drain(), which isn't input, is

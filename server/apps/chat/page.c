@@ -28,7 +28,9 @@ page_type(const char *name)
 
 	if (strcmp(dot, ".js") == 0)
 		return "text/javascript; charset=utf-8";
-	return strcmp(dot, ".css") == 0 ? "text/css; charset=utf-8"
+	if (strcmp(dot, ".css") == 0)
+		return "text/css; charset=utf-8";
+	return strcmp(dot, ".svg") == 0 ? "image/svg+xml"
 	    : "text/html; charset=utf-8";
 }
 
