@@ -7,7 +7,8 @@
  * at once, is one word, six bits for each state, and a state is the place of
  * its six bits.  A step then is `row[byte] >> state`: nothing to mispredict,
  * and no load waits for the step before.  Once it is bad a text stays bad, so
- * that only the end of a part has to be looked at.
+ * that only the end of a part has to be looked at.  ASCII is passed over in
+ * blocks of 64 bytes.
  *
  * Owns nothing.
  * Here: what is valid.  Not here: what replaces what isn't.
@@ -131,21 +132,53 @@ static const uint64_t utf8_steps[256] = {
 	TWICE(ALL_BAD), X4(ALL_BAD), X4(ALL_BAD),	/* F6..FF */
 };
 
-#define UTF8_BLOCK_BYTES 32
+#define UTF8_BLOCK_BYTES 64
 
 static inline bool
 utf8_is_ascii(const char *p)
 {
-	return ((word_load(p) | word_load(p + 8) | word_load(p + 16) |
-	    word_load(p + 24)) & WORD_HIGH) == 0;
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < UTF8_BLOCK_BYTES; i += WORD_BYTES)
+		seen |= word_load(p + i);
+	return (seen & WORD_HIGH) == 0;
+}
+
+static inline uint64_t
+utf8_step(uint64_t state, char byte)
+{
+	return utf8_steps[(uint8_t)byte] >> (state & 63);
 }
 
 static inline uint64_t
 utf8_walk(uint64_t state, const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		state = utf8_steps[(uint8_t)p[i]] >> (state & 63);
+		state = utf8_step(state, p[i]);
 	return state & 63;
+}
+
+/*
+ * A block in two halves at once, as neither waits for the other: the second
+ * begins with a character, so the first must end with one.  Behind three tails
+ * nothing else can be valid.
+ */
+static inline uint64_t
+utf8_walk_block(uint64_t state, const char *p)
+{
+	const size_t half = UTF8_BLOCK_BYTES / 2;
+	uint64_t second = OK;
+	size_t at = half;
+
+	while (utf8_is_tail(p[at]) && at < half + 3)
+		at++;
+	for (size_t i = 0; i < UTF8_BLOCK_BYTES - at; i++) {
+		state = utf8_step(state, p[i]);
+		second = utf8_step(second, p[at + i]);
+	}
+	state = utf8_walk(state, p + UTF8_BLOCK_BYTES - at,
+	    at - (UTF8_BLOCK_BYTES - at));
+	return state == OK ? second & 63 : BAD;
 }
 
 bool
@@ -153,11 +186,10 @@ utf8_feed(struct utf8_state *state, struct str part)
 {
 	uint64_t now = state->shift;
 
-	while (part.len >= UTF8_BLOCK_BYTES) {
+	for (; part.len >= UTF8_BLOCK_BYTES; part.len -= UTF8_BLOCK_BYTES) {
 		if (now != OK || !utf8_is_ascii(part.p))
-			now = utf8_walk(now, part.p, UTF8_BLOCK_BYTES);
+			now = utf8_walk_block(now, part.p);
 		part.p += UTF8_BLOCK_BYTES;
-		part.len -= UTF8_BLOCK_BYTES;
 	}
 	now = utf8_walk(now, part.p, part.len);
 	state->shift = (uint8_t)now;

@@ -21,7 +21,6 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-#define WS_BITS_MIN 9
 #define WS_BITS_MAX 15
 #define WS_SCRATCH_BYTES (16 * 1024)
 
@@ -155,9 +154,6 @@ ws_inflater_get(struct ws_zlib *z, struct ws_context *ctx,
 	z_stream *s = is_kept ? &ctx->inflate : &z->inflate;
 	int bits = is_kept ? agreed->client_bits : WS_BITS_MAX;
 
-	/* A client that says 8 may have a zlib, which then takes 9. */
-	if (bits < WS_BITS_MIN)
-		bits = WS_BITS_MIN;
 	if (s->state == NULL) {
 		if (inflateInit2(s, -bits) != Z_OK)
 			return NULL;
@@ -167,7 +163,8 @@ ws_inflater_get(struct ws_zlib *z, struct ws_context *ctx,
 }
 
 /*
- * Gives `s` all of `part`; *left is how much may still come out.
+ * Gives `s` all of `part`; *left is how much may still come out.  What it owes
+ * when its room is full comes with the tail, which is only looked at then.
  *
  * A block may say that it is the last of all (RFC 7692 7.2.3.4), and another
  * one follow: the window goes on, which is what inflateReset() would not do.
@@ -201,15 +198,15 @@ ws_inflate_run(struct ws_zlib *z, z_stream *s, size_t *left, struct str part,
 			return WS_INFLATE_NOMEM;
 		if (res == Z_STREAM_END)
 			inflateResetKeep(s);
-	} while (s->avail_in > 0 || s->avail_out == 0);
+	} while (s->avail_in > 0);
 	return WS_INFLATED;
 }
 
-/* zlib.h, inflate(): between two blocks, and no bits of a byte left. */
+/* Whether it is between two blocks (zlib.h, inflate()). */
 static bool
 ws_inflate_is_whole(const z_stream *s)
 {
-	return (s->data_type & 128) != 0 && (s->data_type & 63) == 0;
+	return (s->data_type & 128) != 0;
 }
 
 enum ws_inflate

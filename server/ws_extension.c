@@ -106,8 +106,7 @@ static bool
 ws_pair_read(struct str text, struct ws_pair *ret_pair)
 {
 	ret_pair->value = str_from(NULL, 0);
-	if (!ws_cut(&text, '=', &ret_pair->name))
-		return false;
+	ws_cut(&text, '=', &ret_pair->name);
 	ret_pair->name = str_trim(ret_pair->name);
 	if (!is_token(ret_pair->name))
 		return false;

@@ -14,7 +14,7 @@
  * one pass that unmasks and sees on the way that all of it is ASCII.
  *
  * Owns nothing.  Invariant: `left` is not 0 while is_in_frame; is_in_message
- * from a message's first header to its last byte.
+ * from a message's first header to its last byte; `utf8` is whole outside.
  * Here: the syntax of frames, of their sequence, and of a close frame.  Not
  * here: what is answered (ws.c), compression (ws_deflate.c).
  * Context: pure functions.  ws.c -> [ws_frame.c] -> utf8.c
@@ -300,7 +300,6 @@ ws_begin(struct ws_reader *r, struct str *in, const struct ws_header *h)
 	if (opcode != WS_CONTINUATION) {
 		r->message_opcode = (uint8_t)opcode;
 		r->message_left = r->message_bytes;
-		r->utf8 = (struct utf8_state){0};
 		r->is_compressed = (h->first & WS_RSV1) != 0;
 	}
 	if (h->len > r->message_left)

@@ -47,7 +47,7 @@ struct ws {
 	struct ws_reader reader;
 	struct ws_extra *extra;
 	struct ws_context *context;	/* NULL: none needed so far */
-	uint64_t end_ms;		/* of its life, or of CLOSING; 0: none */
+	uint64_t end_ms;	/* of its life, or of CLOSING; 0: none */
 	uint32_t expiry_s;		/* CLOCK_REALTIME; 0: never */
 	uint32_t heard_ms, pinged_ms;	/* CLOCK_MONOTONIC, cut to 32 bits */
 	struct ws_deflate deflate;

@@ -106,10 +106,10 @@ ws_send(struct ws *w, enum ws_opcode opcode, struct str data)
 
 	if (!ws_is_open(w))
 		return SESSION_GONE;
-	if (session_unsent(&w->s) >= max) {
-		w->is_full = true;
+	/* What has been sent in one turn may be more than that, before anybody
+	 * could be told. */
+	if (w->is_full && session_unsent(&w->s) >= max)
 		return SESSION_DROPPED;
-	}
 	if (ws_is_compressed(w, data.len))
 		res = ws_send_compressed(w, opcode, data);
 	else
@@ -117,7 +117,7 @@ ws_send(struct ws *w, enum ws_opcode opcode, struct str data)
 	if (res == -1)
 		return SESSION_GONE;
 	w->srv->stats->ws_messages_out++;
-	if (res == 0 || session_unsent(&w->s) < max)
+	if (session_unsent(&w->s) < max)
 		return SESSION_OK;
 	w->is_full = true;
 	return SESSION_FULL;

@@ -5,7 +5,7 @@
 #define HANDLERS                                                               \
 	"\"respond\", \"redirect\", \"static\", \"echo\", "                    \
 	"\"health\", \"ready\", \"metrics\", \"stats\", "                      \
-	"\"openapi\" or \"MODULE.NAME\""
+	"\"openapi\", \"channel\", \"system_stream\" or \"MODULE.NAME\""
 #define MIDDLEWARE                                                             \
 	"\"request_id\", \"access_log\", \"security_headers\", "               \
 	"\"cors\", \"timeout\", \"headers\", \"response_time\", "              \
@@ -184,20 +184,16 @@ static const struct config_text together[] = {
 #define NOT_YET " not part of this build: take the key out or leave it empty\n"
 
 static const struct config_text later[] = {
-	{"empty keys of later builds", TEXT("{\"channels\": [], "
-	    "\"cluster\": null, "
+	{"empty keys of later builds", TEXT("{"
 	    "\"listen\": [{\"address\": \":0\", \"tls\": null}, "
 	    "{\"address\": \":0\", \"tls\": []}, "
 	    "{\"address\": \":0\", \"tls\": {}}]}"), ""},
 	{"keys of later builds", TEXT("{"
-	    "\"channels\": [{\"match\": \"*\"}],\n"
-	    "\"cluster\": {\"engine\": \"redis\"},\n"
 	    "\"listen\": [{\"address\": \":0\", \"tls\": {\"a\": 1}}]}"),
-	    "x.json:1:14: channels: channels are" NOT_YET
-	    "x.json:2:12: cluster: clusters are" NOT_YET
-	    "x.json:3:37: listen[0].tls: TLS is" NOT_YET},
-	{"false isn't empty", TEXT("{\"cluster\": false}"),
-	    "x.json:1:13: cluster: clusters are" NOT_YET},
+	    "x.json:1:38: listen[0].tls: TLS is" NOT_YET},
+	{"false isn't empty", TEXT("{"
+	    "\"listen\": [{\"address\": \":0\", \"tls\": false}]}"),
+	    "x.json:1:38: listen[0].tls: TLS is" NOT_YET},
 	{"a handler of later builds", TEXT("{\"routes\": [{\"path\": \"/\", "
 	    "\"handler\": \"proxy\"}]}"),
 	    "x.json:1:38: routes[0].handler: \"proxy\" is not part of this "

@@ -112,6 +112,18 @@ it_fails_at_the_first_impossible_byte(void **state)
 
 /* The rule of RFC 3629 4 in its longest form, and the whole space of four
  * bytes as far as it can matter. */
+static bool
+is_made_of_characters(struct str s)
+{
+	size_t len;
+
+	while ((len = utf8_length(s)) > 0) {
+		s.p += len;
+		s.len -= len;
+	}
+	return s.len == 0;
+}
+
 static void
 it_agrees_with_the_characters_lengths(void **state)
 {
@@ -124,15 +136,60 @@ it_agrees_with_the_characters_lengths(void **state)
 	for (size_t i = 0; i < n * n * n * n; i++) {
 		char text[4] = {(char)bytes[i % n], (char)bytes[i / n % n],
 			(char)bytes[i / n / n % n], (char)bytes[i / n / n / n]};
-		struct str rest = str_from(text, sizeof(text));
-		size_t len;
+		struct str all = str_from(text, sizeof(text));
 
-		while ((len = utf8_length(rest)) > 0) {
-			rest.p += len;
-			rest.len -= len;
+		assert_int_equal(utf8_is_valid(all),
+		    is_made_of_characters(all));
+	}
+}
+
+/* Long texts are looked at in blocks, and those in halves: a character lies
+ * across each border in turn, and any byte of it may be wrong. */
+static void
+borders_inside_long_texts_are_no_matter(void **state)
+{
+	static const char *const characters[] = {"\xc3\xa4", "\xe2\x82\xac",
+		"\xed\x9f\xbf", "\xf0\x9f\x98\x80"};
+	static const char wrong[] = {'x', (char)0x80, (char)0xbf, (char)0xc3,
+		(char)0xe2, (char)0xf4, (char)0xff};
+	char text[150];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(characters) * 5; i++) {
+		struct str c = str_of(characters[i / 5]);
+		size_t len = i % 5;
+
+		memset(text, 'a', len);
+		for (; len + c.len <= sizeof(text); len += c.len)
+			memcpy(text + len, c.p, c.len);
+		assert_true(utf8_is_valid(str_from(text, len)));
+		for (size_t at = 0; at < len * sizeof(wrong); at++) {
+			char *place = text + at / sizeof(wrong), was = *place;
+			struct str all = str_from(text, len);
+
+			*place = wrong[at % sizeof(wrong)];
+			assert_int_equal(utf8_is_valid(all),
+			    is_made_of_characters(all));
+			*place = was;
 		}
-		assert_int_equal(utf8_is_valid(str_from(text, sizeof(text))),
-		    rest.len == 0);
+	}
+}
+
+static void
+what_is_open_at_the_end_of_a_part_is_held_against_the_next(void **state)
+{
+	char ascii[200];
+
+	(void)state;
+	memset(ascii, 'x', sizeof(ascii));
+	for (size_t len = 1; len <= sizeof(ascii); len++) {
+		struct utf8_state open = {0}, bad = {0};
+
+		assert_true(utf8_feed(&open, STR("\xf0\x9f")));
+		assert_false(utf8_feed(&open, str_from(ascii, len)));
+		assert_false(utf8_feed(&bad, STR("\xff")));
+		assert_false(utf8_feed(&bad, str_from(ascii, len)));
+		assert_false(utf8_is_whole(&bad));
 	}
 }
 
@@ -148,6 +205,9 @@ a_fault_is_found_at_any_place_of_a_long_text(void **state)
 
 			memset(text, 'x', len);
 			text[at] = (char)0xc3;
+			assert_int_equal(utf8_feed(&s, str_from(text, len)),
+			    at + 1 == len);
+			s = (struct utf8_state){0};
 			if (at + 1 < len)
 				text[at + 1] = (char)0xa4;
 			assert_true(utf8_feed(&s, str_from(text, len)));
@@ -168,6 +228,9 @@ main(void)
 		cmocka_unit_test(every_character_has_its_length),
 		cmocka_unit_test(it_fails_at_the_first_impossible_byte),
 		cmocka_unit_test(it_agrees_with_the_characters_lengths),
+		cmocka_unit_test(borders_inside_long_texts_are_no_matter),
+		cmocka_unit_test(
+		    what_is_open_at_the_end_of_a_part_is_held_against_the_next),
 		cmocka_unit_test(a_fault_is_found_at_any_place_of_a_long_text),
 	};
 

@@ -229,6 +229,9 @@ static const struct {
 	    STR_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00"
 	    "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
 	    WS_INFLATED, STR_INIT("HelloHello")},
+	{"a copy from before a block that says it is the last",
+	    STR_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"),
+	    WS_INFLATED, STR_INIT("HelloHello")},
 	{"the last block, and no empty one behind it",
 	    STR_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00"),
 	    WS_INFLATED, STR_INIT("Hello")},
@@ -312,6 +315,42 @@ a_context_is_kept_where_it_was_agreed_on(void **state)
 	buf_done(&out);
 	ws_context_free(ctx);
 	ws_zlib_free(z);
+}
+
+/* A client that says 8 has a zlib, which takes 9, but looks 250 bytes back at
+ * the most. */
+static void
+a_client_may_have_a_window_of_8_bits(void **state)
+{
+	const struct ws_deflate agreed = {9, 8, true, true};
+	struct ws_zlib *z = ws_zlib_new(9);
+	struct ws_context *to = ws_context_new(9), *from = ws_context_new(9);
+	char text[500];
+
+	(void)state;
+	assert_true(z != NULL && to != NULL && from != NULL);
+	/* As far back as it gets, into the message before, too. */
+	for (size_t i = 0; i < 240; i++)
+		text[i] = (char)i;
+	memcpy(text + 240, text, 240);
+	for (int i = 0; i < 3; i++) {
+		struct buf packed, out;
+
+		buf_init(&packed, 0);
+		buf_init(&out, 0);
+		assert_int_equal(ws_deflate_message(z, to, &agreed,
+		    str_from(text, 480), &packed), 0);
+		assert_int_equal(ws_inflate_message(z, from, &agreed,
+		    buf_str(&packed), 480, &out), WS_INFLATED);
+		unit_check_str(buf_str(&out), str_from(text, 480), "same");
+		buf_done(&packed);
+		buf_done(&out);
+	}
+	ws_context_free(to);
+	ws_context_free(from);
+	ws_context_free(NULL);
+	ws_zlib_free(z);
+	ws_zlib_free(NULL);
 }
 
 /* Words of few letters: long and short copies, near and far. */
@@ -462,6 +501,7 @@ main(void)
 		cmocka_unit_test(the_syntax_of_the_field),
 		cmocka_unit_test(messages_of_clients),
 		cmocka_unit_test(a_context_is_kept_where_it_was_agreed_on),
+		cmocka_unit_test(a_client_may_have_a_window_of_8_bits),
 		cmocka_unit_test(messages_come_back_as_they_were),
 		cmocka_unit_test(a_message_needs_no_larger_window_than_agreed),
 		cmocka_unit_test(a_bomb_stops_at_its_limit),

@@ -300,6 +300,10 @@ static const struct {
 	    {{WS_TEXT, "\xc3", MASKED}, {FIN | WS_CONTINUATION,
 	    "0123456789012345678901234567890123456789", MASKED}},
 	    "!1007 text isn't UTF-8", 0, false},
+	{"ASCII inside a character",
+	    {{WS_TEXT, "\xc3", MASKED}, {WS_CONTINUATION, "x", MASKED},
+	    {FIN | WS_CONTINUATION, "\xa4", MASKED}},
+	    "!1007 text isn't UTF-8", 0, false},
 	{"it fails before the message ends",
 	    {{WS_TEXT, "\xf4\x90", MASKED}, {WS_CONTINUATION, "", MASKED}},
 	    "!1007 text isn't UTF-8", 0, false},
@@ -421,18 +425,66 @@ headers_that_are_written(void **state)
 	}
 }
 
-/* A frame of `len` bytes of `byte`. */
+/* A frame of `len` bytes "x". */
 static void
-long_frame_add(unsigned first, size_t len, char byte, struct buf *out)
+long_frame_add(unsigned first, size_t len, enum how how, struct buf *out)
 {
 	char *content = malloc(len + 1);
 
 	assert_non_null(content);
-	memset(content, byte, len);
+	memset(content, 'x', len);
 	content[len] = '\0';
-	frame_add(&(struct frame){first, content,
-	    len < 65536 ? MASKED : LEN_64}, out);
+	frame_add(&(struct frame){first, content, how}, out);
 	free(content);
+}
+
+static void
+lengths_in_more_bytes_than_they_need(void **state)
+{
+	static const struct {
+		size_t len;
+		enum how how;
+	} lengths[] = {{0, LEN_16}, {125, LEN_16}, {126, LEN_64},
+		{65535, LEN_64}};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(lengths); i++) {
+		struct buf in;
+		struct told t;
+
+		buf_init(&in, 0);
+		long_frame_add(FIN | WS_BINARY, lengths[i].len, lengths[i].how,
+		    &in);
+		told_init(&t, 65536, false);
+		told_feed_cut(&t, buf_str(&in), in.len, 1);
+		unit_check_str(buf_str(&t.text),
+		    STR("!1002 length in more bytes than it needs"),
+		    "a length");
+		told_done(&t);
+		buf_done(&in);
+	}
+}
+
+static void
+a_bad_byte_is_seen_at_any_place_of_a_frame(void **state)
+{
+	(void)state;
+	for (size_t len = 1; len <= 125; len++) {
+		for (size_t at = 0; at < len; at++) {
+			struct buf in;
+			struct told t;
+
+			buf_init(&in, 0);
+			long_frame_add(FIN | WS_TEXT, len, MASKED, &in);
+			in.p[6 + at] ^= (char)0x80;
+			told_init(&t, 125, false);
+			told_feed_cut(&t, buf_str(&in), in.len, 1);
+			unit_check_str(buf_str(&t.text),
+			    STR("!1007 text isn't UTF-8"), "a bad byte");
+			told_done(&t);
+			buf_done(&in);
+		}
+	}
 }
 
 static void
@@ -457,7 +509,8 @@ lengths_at_their_limits(void **state)
 		struct told t;
 
 		buf_init(&in, 0);
-		long_frame_add(first, len, 'x', &in);
+		long_frame_add(first, len, len < 65536 ? MASKED : LEN_64,
+		    &in);
 		assert_int_equal(in.len,
 		    len + lengths[i / UNIT_COUNT(steps)].header_bytes);
 		told_init(&t, 65536, false);
@@ -478,7 +531,7 @@ a_control_frame_of_126_bytes_is_refused(void **state)
 
 	(void)state;
 	buf_init(&in, 0);
-	long_frame_add(FIN | WS_PING, 126, 'x', &in);
+	long_frame_add(FIN | WS_PING, 126, MASKED, &in);
 	told_init(&t, 1000, false);
 	/* By its second byte: no more is needed. */
 	told_feed_cut(&t, str_from(in.p, 2), 2, 2);
@@ -611,6 +664,8 @@ main(void)
 		cmocka_unit_test(each_case_cut_anywhere),
 		cmocka_unit_test(the_examples_of_rfc_6455_5_7),
 		cmocka_unit_test(headers_that_are_written),
+		cmocka_unit_test(lengths_in_more_bytes_than_they_need),
+		cmocka_unit_test(a_bad_byte_is_seen_at_any_place_of_a_frame),
 		cmocka_unit_test(lengths_at_their_limits),
 		cmocka_unit_test(a_control_frame_of_126_bytes_is_refused),
 		cmocka_unit_test(a_message_may_have_65536_fragments),
