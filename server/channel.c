@@ -332,7 +332,7 @@ channel_may(struct channel_client *client, enum channel_action action,
 	const struct config_channel *rule;
 
 	if (action == CHANNEL_SUBSCRIBE ? !channel_pattern_is_valid(name) :
-					  !channel_name_is_valid(name))
+	    !channel_name_is_valid(name))
 		return -EINVAL;
 	rule = channel_rule(client->srv->config, name);
 	if (rule == NULL)

@@ -251,7 +251,7 @@ post_many(struct request *r, struct channel_client *client, struct str text)
 	messages = member_of(text, STR("messages"), &r->arena);
 	data = member_of(text, STR("data"), &r->arena);
 	if (messages.p != NULL ? channels.p != NULL || data.p != NULL :
-				 channels.p == NULL || data.p == NULL)
+	    channels.p == NULL || data.p == NULL)
 		return response_error(r, 400, "must have either \"channels\" "
 		    "and \"data\", or \"messages\"");
 	if (messages.p == NULL)
@@ -319,7 +319,7 @@ get_one(struct request *r, struct str name)
 		    "\"5f3a9c21:42\"");
 	past.since = since.p != NULL ? &position : NULL;
 	past.max = max < CHANNEL_HISTORY_MAX ? (size_t)max :
-					       CHANNEL_HISTORY_MAX;
+	    CHANNEL_HISTORY_MAX;
 	buf_init(&out, 0);
 	buf_add_byte(&out, '{');
 	channel_print_state(&out, r->srv, name);

@@ -13,6 +13,10 @@
 
 #include "server/internal.h"
 
+/* An answer that is longer ends early: whoever wants the rest asks from its
+ * last message on. */
+#define HISTORY_BYTES_MAX (4u << 20)
+
 void
 channel_print_position(struct buf *out, const struct channel_position *pos)
 {
@@ -70,40 +74,30 @@ channel_print_members(struct buf *out, struct server *srv,
 
 /* --- history --- */
 
-struct history_text {
-	struct buf *out;
-	struct channel_log *log;
-};
-
 static void
 add_message(const struct channel_entry *e, void *arg)
 {
-	struct history_text *h = arg;
-	size_t before = h->out->len;
+	struct buf *out = arg;
 
-	if (before > 0 && h->out->p[before - 1] == '}')
-		buf_add_byte(h->out, ',');
-	hub_print_json(h->out, e);
-	/* It may have been overwritten while it was read. */
-	if (!buf_failed(h->out) && !channel_log_is_intact(h->log, e->at)) {
-		h->out->len = before;
-		h->out->p[before] = '\0';
-	}
+	if (out->len > HISTORY_BYTES_MAX)
+		return;
+	if (out->len > 0 && out->p[out->len - 1] == '}')
+		buf_add_byte(out, ',');
+	hub_print_json(out, e);
 }
 
 void
 channel_print_history(struct buf *out, struct server *srv, const char *key,
     const struct channel_past *past)
 {
-	struct history_text h = {out, hub_log(srv->hub)};
 	size_t max = past->max < CHANNEL_HISTORY_MAX ? past->max :
-						       CHANNEL_HISTORY_MAX;
+	    CHANNEL_HISTORY_MAX;
 	bool is_whole = false;
 
 	buf_printf(out, "\"%s\":[", key);
 	if (max > 0)
 		(void)hub_history(srv->hub, past->name, past->rule, past->since,
-		    max, &is_whole, add_message, &h);
+		    max, &is_whole, add_message, out);
 	buf_add_byte(out, ']');
 	if (past->since != NULL)
 		buf_printf(out, ",\"recovered\":%s",

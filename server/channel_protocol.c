@@ -313,7 +313,7 @@ request_history(struct call *call)
 	past.rule = channel_rule(call->srv->config, call->name);
 	past.since = call->since.p != NULL ? &call->position : NULL;
 	past.max = call->count < CHANNEL_HISTORY_MAX ? (size_t)call->count :
-						       CHANNEL_HISTORY_MAX;
+	    CHANNEL_HISTORY_MAX;
 	reply_begin(&out, call, "history");
 	buf_add_byte(&out, ',');
 	channel_print_state(&out, call->srv, call->name);

@@ -114,7 +114,7 @@ json_text(struct str value, struct arena *a)
 		return str_from(NULL, 0);
 	inside = str_from(value.p + 1, value.len - 2);
 	return str_find(inside, '\\') == inside.len ? inside :
-						      json_unescape(a, inside);
+	    json_unescape(a, inside);
 }
 
 int

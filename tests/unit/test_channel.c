@@ -60,7 +60,7 @@ a_pattern_covers_what_it_matches_whole(void **state)
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
 		unit_check(channel_covers(str_of(cases[i].outer),
-			       str_of(cases[i].inner)) == cases[i].covers,
+		    str_of(cases[i].inner)) == cases[i].covers,
 		    cases[i].outer);
 }
 
@@ -129,10 +129,10 @@ who_isnt_known_may_what_anyone_may(void **state)
 		struct str name = str_of(cases[i].name);
 
 		unit_check(channel_may(&client, CHANNEL_SUBSCRIBE, name,
-			       str_from(NULL, 0)) == cases[i].subscribe,
+		    str_from(NULL, 0)) == cases[i].subscribe,
 		    cases[i].name);
 		unit_check(channel_may(&client, CHANNEL_PUBLISH, name,
-			       STR("x")) == cases[i].publish,
+		    STR("x")) == cases[i].publish,
 		    cases[i].name);
 	}
 	config_unref(cfg);
@@ -196,10 +196,10 @@ a_token_allows_what_its_claims_cover(void **state)
 
 		claims_open(&client, &srv, cases[i].claims);
 		unit_check(channel_may(&client, CHANNEL_SUBSCRIBE, name,
-			       str_from(NULL, 0)) == cases[i].subscribe,
+		    str_from(NULL, 0)) == cases[i].subscribe,
 		    cases[i].claims);
 		unit_check(channel_may(&client, CHANNEL_PUBLISH, name,
-			       STR("x")) == cases[i].publish,
+		    STR("x")) == cases[i].publish,
 		    cases[i].claims);
 		unit_check_str(channel_client_user(&client), STR("ada"),
 		    "the user");
@@ -242,7 +242,7 @@ what_cant_be_published_has_a_reason(void **state)
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		unit_check(channel_check(cfg, str_of(cases[i].channel),
-			       cases[i].data, cases[i].content, &why) ==
+		    cases[i].data, cases[i].content, &why) ==
 			cases[i].rc,
 		    cases[i].name);
 		unit_check((why == NULL) == (cases[i].rc == 0), cases[i].name);
