@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the chat module share: its configuration, as shipped, and
 which worker has how many WebSockets."""
-from corelane import module_path
+from corelane import module_path, wait_until
 
 ROOM_RULES = [
     {"match": "chat.room.*", "subscribe": "nobody", "publish": "nobody",
@@ -24,3 +24,11 @@ def chat_config(**config):
 def websockets_by_worker(srv):
     """{pid: open WebSockets} of the living workers."""
     return {w["pid"]: w["websockets_active"] for w in srv.stats()["workers"]}
+
+
+def wait_websockets(srv, total):
+    """The same once there are so many."""
+    def counted():
+        counts = websockets_by_worker(srv)
+        return counts if sum(counts.values()) == total else None
+    return wait_until(counted, f"{total} WebSockets to be counted")

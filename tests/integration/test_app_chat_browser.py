@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from chat import chat_config, websockets_by_worker
+from chat import chat_config, wait_websockets
 from corelane import wait_until
 
 webdriver = pytest.importorskip(
@@ -41,6 +41,7 @@ class Tab:
         self.browser = browser
         browser.switch_to.new_window("tab")
         self.window = browser.current_window_handle
+        browser.get_log("browser")      # what an earlier page has left
         browser.get(url)
 
     def run(self, script, *args):
@@ -98,21 +99,17 @@ def on_two_workers(srv, tabs, room):
     """Two tabs in a room, and the pid of the second one's worker."""
     ada = tabs(srv, f"room={room}&name=Ada")
     ada.wait_state()
-    before = wait_until(
-        lambda: sum((c := websockets_by_worker(srv)).values()) == 1 and c,
-        "the first tab to be counted")
-    hers = max(before, key=before.get)
+    count = wait_websockets(srv, 1)
+    hers = max(count, key=count.get)
     bob = tabs(srv, f"room={room}&name=Bob")
     while True:
         bob.wait_state()
-        count = wait_until(
-            lambda: sum((c := websockets_by_worker(srv)).values()) == 2 and c,
-            "the second tab to be counted")
+        count = wait_websockets(srv, 2)
         if count[hers] == 1:
             return ada, bob, next(pid for pid in count if pid != hers)
-        bob.run("location.reload()")
-        wait_until(lambda: sum(websockets_by_worker(srv).values()) == 1,
-                   "the reload to be noticed")
+        bob.find("#leave").click()
+        wait_websockets(srv, 1)
+        bob.find("#door button").click()
 
 
 def test_two_tabs_on_two_workers_chat(corelane, tabs):
@@ -211,6 +208,5 @@ def test_the_door_lets_in_who_has_a_good_room(corelane, tabs):
     assert ada.run("return document.activeElement.id") == "text"
     ada.find("#leave").click()
     ada.wait_state("idle")
-    wait_until(lambda: sum(websockets_by_worker(srv).values()) == 0,
-               "the socket to be closed")
+    wait_websockets(srv, 0)
     assert ada.complaints() == []

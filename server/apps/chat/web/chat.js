@@ -21,6 +21,7 @@ const room = {
   last: "",          // position of the last message that we have
   seen: new Set(),   // ids of messages, so that none is shown twice
   typing: new Map(), // user id -> {name, until}
+  spoke: new Map(),  // user id -> when, by the server's clock
   typedAt: 0,
   unread: 0,
 };
@@ -192,8 +193,10 @@ function onWelcome(got) {
   askWho();
 }
 
-function onLive(data) {
-  if (data.typing === undefined || data.typing === room.me)
+// Of two channels the order is nobody's: who has spoken since types no more.
+function onLive(data, time) {
+  if (data.typing === undefined || data.typing === room.me ||
+      time <= (room.spoke.get(data.typing) ?? 0))
     return;
   room.typing.set(data.typing,
     { name: plain(data.username), until: Date.now() + TYPING_LASTS_MS });
@@ -207,10 +210,11 @@ function onMessage(got) {
     break;
   case "message":
     if (got.channel === `chat.live.${room.name}`) {
-      onLive(got.data);
+      onLive(got.data, got.time);
       break;
     }
     room.last = got.id;
+    room.spoke.set(got.data.user_id, got.time);
     showMessage(got.data);
     break;
   case "join":
@@ -281,6 +285,7 @@ function join() {
   room.last = "";
   room.seen.clear();
   room.typing.clear();
+  room.spoke.clear();
   $("log").replaceChildren();
   $("title").textContent = room.name;
   $("door").hidden = true;
