@@ -145,6 +145,7 @@ entry_fill(const struct channel_log *log, uint64_t at,
 		.content = (enum channel_content)h->content,
 		.origin = h->origin,
 		.number = h->number,
+		.is_old = h->is_old != 0,
 		.seen = str_from(seen, seen_bytes),
 		.channel = str_from(seen + seen_bytes, h->name_len),
 		.data = str_from(seen + seen_bytes + h->name_len, h->data_len),
@@ -282,6 +283,7 @@ draft_make(const struct channel_log *log, uint32_t row,
 		.name_len = (uint8_t)m->channel.len,
 		.content = (uint8_t)m->content,
 		.seen_count = (uint8_t)seen,
+		.is_old = m->is_old,
 	};
 }
 
@@ -422,6 +424,30 @@ reader_wake(struct channel_log *log, unsigned reader)
 }
 
 static void
+watcher_wake(struct channel_log *log)
+{
+	uint32_t watcher = atomic_load_explicit(&log->watcher,
+	    memory_order_relaxed);
+
+	if (watcher != 0)
+		reader_wake(log, watcher - 1);
+}
+
+void
+channel_watcher_wake(struct channel_log *log)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	watcher_wake(log);
+}
+
+void
+channel_log_watch(struct channel_log *log, unsigned reader)
+{
+	atomic_store_explicit(&log->watcher, reader + 1, memory_order_relaxed);
+	channel_watcher_wake(log);
+}
+
+static void
 readers_wake(struct channel_log *log, const struct channel_readers *set)
 {
 	/* head is stored before a flag is looked at; a reader takes its flag
@@ -434,6 +460,7 @@ readers_wake(struct channel_log *log, const struct channel_readers *set)
 			reader_wake(log,
 			    w * 64 + (unsigned)__builtin_ctzll(left));
 	}
+	watcher_wake(log);
 }
 
 int
@@ -531,6 +558,9 @@ channel_log_reader_died(struct channel_log *log, unsigned reader,
 
 	if (channel_region_lock(log) != 0)
 		return -EBUSY;
+	if (atomic_load_explicit(&log->watcher, memory_order_relaxed) ==
+	    reader + 1)
+		atomic_store_explicit(&log->watcher, 0, memory_order_relaxed);
 	channel_interests_drop(log, reader);
 	channel_region_unlock(log);
 	do {

@@ -132,6 +132,9 @@ struct channel_message {
 	/* Of another machine: its origin and number; 0: published here. */
 	uint32_t origin;
 	uint64_t number;
+	/* From before anybody here has subscribed: for history alone, no news
+	 * to those who are subscribed. */
+	bool is_old;
 };
 
 /*
@@ -157,6 +160,7 @@ struct channel_entry {
 	enum channel_content content;
 	uint32_t origin;
 	uint64_t number;
+	bool is_old;			/* as in struct channel_message */
 	struct str channel, data;	/* lent by the ring */
 	struct str seen;		/* of its position: opaque */
 };
@@ -257,6 +261,9 @@ void channel_log_taken(struct channel_log *log, unsigned reader);
  * sleeps the next time.  Before it publishes to its own subscribers. */
 void channel_log_will_look(struct channel_log *log, unsigned reader);
 void channel_log_wake_all(struct channel_log *log);
+/* Has this reader woken for every message, and for every change of interests,
+ * until it dies: the bridge, of which there is one. */
+void channel_log_watch(struct channel_log *log, unsigned reader);
 
 /*
  * The supervisor: a reader's process has died.  Drops its interests and members

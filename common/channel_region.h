@@ -120,7 +120,7 @@ struct channel_head {
 	uint64_t number;
 	uint32_t epoch, origin;
 	uint32_t data_len;
-	uint8_t name_len, content, seen_count, unused;
+	uint8_t name_len, content, seen_count, is_old;
 };
 #define CHANNEL_FILLER UINT32_MAX
 #define CHANNEL_HEAD_WORDS (sizeof(struct channel_head) / sizeof(uint64_t))
@@ -157,6 +157,7 @@ struct channel_log {
 	uint32_t member_high, member_free;
 	_Atomic uint32_t member_count;
 	_Atomic uint64_t interest_changes;
+	_Atomic uint32_t watcher;	/* a reader's number + 1; 0: none */
 	/* How many patterns are so long, without their "*", and which. */
 	uint64_t pattern_lengths[CHANNEL_LENGTHS / 64];
 	uint32_t pattern_count[CHANNEL_LENGTHS];
@@ -236,6 +237,8 @@ void channel_row_position(const struct channel_log *log, uint32_t row,
 /* Who is to be told of a message of the row. */
 void channel_row_listeners(const struct channel_log *log, uint32_t row,
     struct channel_readers *ret_set);
+/* That interests have changed: who watches is told, without the mutex. */
+void channel_watcher_wake(struct channel_log *log);
 /* Drops all interests of a reader. */
 void channel_interests_drop(struct channel_log *log, unsigned reader);
 

@@ -442,6 +442,7 @@ channel_log_join(struct channel_log *log, unsigned reader, struct str name,
 		channel_row_state(log, row, ret_state);
 	}
 	channel_region_unlock(log);
+	channel_watcher_wake(log);
 	return row != 0 ? 0 : -ENOSPC;
 }
 
@@ -458,6 +459,7 @@ channel_log_leave(struct channel_log *log, unsigned reader, struct str name)
 	if (row != 0)
 		interest_leave(log, reader, row);
 	channel_region_unlock(log);
+	channel_watcher_wake(log);
 	return 0;
 }
 

@@ -198,6 +198,41 @@ struct stats_worker {
 	struct stats stats;
 };
 
+/*
+ * What joins this machine's channels to others' has done: the bridge.
+ * X(field, family, type, help): in the JSON "cluster" has the field's name.
+ */
+#define STATS_CLUSTER(X)                                                       \
+	X(connected, cluster_connected, "gauge",                               \
+	    "1 while the bridge is connected to the cluster's engine")         \
+	X(subscriptions, cluster_subscriptions, "gauge",                       \
+	    "channels and patterns that the bridge listens to")                \
+	X(lag_messages, cluster_lag_messages, "gauge",                         \
+	    "messages published here that other machines can't have yet")      \
+	X(lag_bytes, cluster_lag_bytes, "gauge",                               \
+	    "how far the bridge is behind the head of the channels' log")      \
+	X(sent, cluster_sent, "counter",                                       \
+	    "messages given to the cluster's engine")                          \
+	X(received, cluster_received, "counter",                               \
+	    "messages of other machines published here")                       \
+	X(dropped, cluster_dropped, "counter",                                 \
+	    "messages that were evicted here before they could be sent")       \
+	X(missed, cluster_missed, "counter",                                   \
+	    "messages of other machines that never came")                      \
+	X(refused, cluster_refused, "counter",                                 \
+	    "messages of other machines that could not be published here")     \
+	X(reconnects, cluster_reconnects, "counter",                           \
+	    "connections made anew to the cluster's engine")                   \
+	X(restarts, cluster_restarts, "counter",                               \
+	    "bridges that died and were replaced")
+
+struct stats_cluster {
+	bool is_configured;		/* false: the rest is 0 */
+#define X(field, family, type, help) uint64_t field;
+	STATS_CLUSTER(X)
+#undef X
+};
+
 /* The whole server as a reader sees it. */
 struct stats_view {
 	pid_t supervisor_pid;
@@ -214,6 +249,7 @@ struct stats_view {
 	unsigned workers_wanted;
 	bool draining;			/* the whole server is stopping */
 	struct channel_log_figures channels; /* ring_bytes 0: no log */
+	struct stats_cluster cluster;
 	size_t worker_count;
 	struct stats_worker *workers;	/* owned; by index, then generation */
 	const struct metric_names *names; /* lent for ever; or NULL */

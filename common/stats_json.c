@@ -4,6 +4,8 @@
  *
  *	{"server":{...},"total":{...},"workers":[{...},...]}
  *
+ * With a cluster there is "cluster":{...} behind "server".
+ *
  * `total` and each worker hold every counter and gauge under its name, a
  * summary of every histogram ("latency" is that of the requests), and rates
  * that need no memory of an earlier look.
@@ -172,6 +174,16 @@ json_server(struct buf *out, const struct stats_view *v)
 }
 
 static void
+json_cluster(struct buf *out, const struct stats_cluster *c)
+{
+	buf_add(out, STR(",\"cluster\":{"));
+#define X(field, family, type, help) json_u64(out, #field, c->field);
+	STATS_CLUSTER(X)
+#undef X
+	json_close(out, '}');
+}
+
+static void
 json_worker(
     struct buf *out, const struct stats_view *v, const struct stats_worker *w)
 {
@@ -205,6 +217,8 @@ stats_print_json(const struct stats_view *view, struct buf *out)
 {
 	buf_add_byte(out, '{');
 	json_server(out, view);
+	if (view->cluster.is_configured)
+		json_cluster(out, &view->cluster);
 	buf_add(out, STR(",\"total\":{"));
 	json_stats(out, &view->total, view->uptime_ms);
 	if (view->names != NULL)

@@ -189,6 +189,18 @@ prometheus_server(const struct prometheus *pr, const struct stats_view *v)
 	prometheus_channels(pr, &v->channels);
 }
 
+static void
+prometheus_cluster(const struct prometheus *pr, const struct stats_cluster *c)
+{
+#define X(field, family, type, help)                                           \
+	if (strcmp(type, "counter") == 0)                                      \
+		prometheus_counter(pr, #family, c->field, help);               \
+	else                                                                   \
+		prometheus_gauge(pr, #family, c->field, help);
+	STATS_CLUSTER(X)
+#undef X
+}
+
 /* Whether `f` stands in one family with the field before it. */
 static bool
 prometheus_is_same_family(const struct stats_field *fields,
@@ -325,6 +337,8 @@ stats_print_prometheus(const struct stats_view *view, bool openmetrics,
 	const struct stats_field *f;
 
 	prometheus_server(&pr, view);
+	if (view->cluster.is_configured)
+		prometheus_cluster(&pr, &view->cluster);
 	prometheus_totals(&pr, &view->total);
 	prometheus_per_worker(&pr, view);
 	for (f = stats_histograms; f->name != NULL; f++)
@@ -346,6 +360,7 @@ stats_has_family(const char *name)
 
 	buf_init(&out, 0);
 	if (nothing != NULL) {
+		nothing->cluster.is_configured = true;
 		/* "build" is a family of the one format, "build_info" of the
 		 * other. */
 		stats_print_prometheus(nothing, true, &out);

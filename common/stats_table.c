@@ -188,6 +188,17 @@ table_total(const struct stats *s, uint64_t up_ms, struct buf *out)
 }
 
 static void
+table_cluster(const struct stats_cluster *c, struct buf *out)
+{
+	buf_printf(out, "cluster     %s, %s sent, %s received, %s waiting, "
+	    "%s dropped, %s missed\n",
+	    c->connected ? "connected" : "NOT CONNECTED",
+	    table_count(c->sent).text, table_count(c->received).text,
+	    table_count(c->lag_messages).text, table_count(c->dropped).text,
+	    table_count(c->missed).text);
+}
+
+static void
 table_worker(const struct stats_worker *w, int64_t now_ms, struct buf *out)
 {
 	const struct stats *s = &w->stats;
@@ -214,6 +225,8 @@ stats_print_table(const struct stats_view *view, struct buf *out)
 	table_total(&view->total, view->uptime_ms, out);
 	if (view->channels.channels > 0)
 		table_channels(&view->channels, out);
+	if (view->cluster.is_configured)
+		table_cluster(&view->cluster, out);
 	buf_printf(out, "\n%6s %4s %8s %-9s %4s %7s %8s %7s %8s %7s %8s %8s "
 	    "%9s\n", "worker", "gen", "pid", "state", "cpu", "up", "restarts",
 	    "conns", "requests", "5xx", "p50", "p99", "memory");

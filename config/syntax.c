@@ -14,6 +14,8 @@
 
 #include <stddef.h>
 
+#include "config/redis_url.h"
+
 /* RFC 9110 5.6.2 tchar. */
 static bool
 is_token(struct str s)
@@ -243,12 +245,11 @@ syntax_channel_permit(struct str s)
 const char *
 syntax_redis_url(struct str s)
 {
-	bool is_good = str_has_prefix(s, STR("redis://")) ||
-	    str_has_prefix(s, STR("redis+unix:///"));
+	struct redis_url url;
 
-	return is_good && s.len > sizeof("redis://") - 1 && !has_control(s) ?
-	    NULL :
-	    "\"redis://HOST:PORT\" or \"redis+unix:///PATH\"";
+	return redis_url_parse(s, &url) == 0 ? NULL :
+	    "\"redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]\" or "
+	    "\"redis+unix://[USER:PASSWORD@]/PATH[?database=N]\"";
 }
 
 const char *

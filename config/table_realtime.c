@@ -202,8 +202,8 @@ static const struct field cluster_fields[] = {
 	{.key = "url", .kind = FIELD_STRING,
 	    .flags = FIELD_REQUIRED | FIELD_SECRET | FIELD_FROM_FILE,
 	    AT(CLUSTER, url), .check = syntax_redis_url,
-	    .help = "\"redis://[user:password@]host:port[/database]\", or "
-	    "\"redis+unix:///path\""},
+	    .help = "\"redis://[user:password@]host[:port][/database]\", or "
+	    "\"redis+unix://[user:password@]/path[?database=N]\""},
 	{.key = "prefix", .kind = FIELD_STRING, .def = JSON("corelane:"),
 	    AT(CLUSTER, prefix),
 	    .help = "stands before every key and channel there"},

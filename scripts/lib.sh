@@ -19,12 +19,12 @@ declare -A PACKAGES=(
 	[build]="meson ninja-build gcc libc6-dev pkgconf libevent-dev
 	    libhttp-parser-dev libcjson-dev libbsd-dev libpcre2-dev zlib1g-dev
 	    libcmocka-dev libsqlite3-dev libpq-dev libssl-dev
-	    libcurl4-openssl-dev libcrypt-dev g++"
+	    libcurl4-openssl-dev libcrypt-dev libhiredis-dev g++"
 	[jemalloc]="libjemalloc-dev"
 	[mimalloc]="libmimalloc-dev"
 	[test]="python3 python3-pytest python3-jsonschema curl apache2-utils
 	    procps git valgrind libc6-dbg postgresql sqlite3 openssl
-	    python3-websockets chromium chromium-driver python3-selenium"
+	    python3-websockets chromium chromium-driver python3-selenium redis-server"
 	[lint]="git clang clang-format clang-tidy shellcheck universal-ctags
 	    python3"
 	[bench]="python3 util-linux postgresql"

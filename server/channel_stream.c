@@ -14,8 +14,8 @@
  * client came with them.
  *
  * Owns: the state of each such stream.
- * Here: which channels, and where they begin.  Not here: events (sse.c), fan-out
- * (hub.c).
+ * Here: which channels, and where they begin.  Not here: events (sse.c),
+ * fan-out (hub.c).
  * Context: a worker's loop.  handlers/channel.c -> [channel_stream.c] -> sse.c
  */
 #include <errno.h>

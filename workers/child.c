@@ -199,6 +199,7 @@ child_become_worker(struct child *ch, int fd)
 		.recorder = recorders_get(sup->recorders, ch->slot),
 		.rates = sup->rates,
 		.channels = sup->channels,
+		.bridge_figures = sup->bridge_figures,
 		.crash = ch->has_crashed ? &ch->crash : NULL,
 		.config = gen->config,
 		.index = ch->index,

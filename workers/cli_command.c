@@ -22,6 +22,7 @@
 #include "common/channel_log.h"
 #include "config/config.h"
 #include "server/server.h"
+#include "workers/bridge.h"
 #include "workers/control.h"
 #include "workers/privileges.h"
 #include "workers/supervisor.h"
@@ -110,7 +111,8 @@ cli_check_here(const struct cli_args *args, struct config *cfg,
 	struct error err;
 
 	buf_init(&routes, 0);
-	if (server_check_modules(cfg, &problems, with_routes ? &routes : NULL)
+	if (bridge_check(cfg, &problems) == -1 ||
+	    server_check_modules(cfg, &problems, with_routes ? &routes : NULL)
 	    > 0) {
 		cli_print_problems(&problems);
 		buf_done(&routes);

@@ -237,6 +237,8 @@ order_settle_reopen(struct supervisor *sup, const struct order *o)
 	TAILQ_FOREACH(ch, &sup->children, next)
 		if (ch->reopening)
 			return false;
+	if (sup->bridge.is_reopening)
+		return false;
 	if (sup->reopen_failures.len > 0)
 		command_answer(o->client, false, "%.*s",
 		    STR_FMT(buf_str(&sup->reopen_failures)));

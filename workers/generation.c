@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "server/server.h"
+#include "workers/bridge.h"
 #include "workers/shared.h"
 
 static void
@@ -31,7 +32,8 @@ generation_load_config(const char *file, struct buf *why)
 	struct config_problems problems;
 	struct config *cfg = config_load(file, &problems);
 
-	if (cfg != NULL && server_check(cfg, &problems) > 0) {
+	if (cfg != NULL && (bridge_check(cfg, &problems) == -1 ||
+	    server_check(cfg, &problems) > 0)) {
 		config_unref(cfg);
 		cfg = NULL;
 	}

@@ -80,6 +80,8 @@ status_print(const struct supervisor *sup, bool as_json, struct buf *out)
 	if (sup->current == NULL || shared_view(sup->shared, &view) == -1)
 		return -1;
 	channels_add_figures(sup->channels, &view);
+	if (sup->current->config->cluster != NULL)
+		bridge_figures_view(sup->bridge_figures, &view.cluster);
 	if (as_json) {
 		status_print_json(sup, &view, out);
 	} else {

@@ -186,12 +186,14 @@ supervisor_settle(struct supervisor *sup)
 		supervisor_retire_surplus(sup, sup->current);
 		supervisor_retire_surplus(sup, sup->next);
 	}
+	bridge_child_settle(&sup->bridge);
 	supervisor_publish(sup);
 	/* A reader was in the header: it is closed until that is written. */
 	supervisor_repair_soon(sup);
 	command_settle(sup);
 	/* The first generation failed, or all have left: the end. */
 	if (TAILQ_EMPTY(&sup->children) && sup->next == NULL &&
+	    bridge_child_is_gone(&sup->bridge) &&
 	    (sup->stopping || sup->current == NULL))
 		event_base_loopbreak(sup->base);
 }
@@ -216,6 +218,7 @@ supervisor_on_tick(evutil_socket_t fd, short what, void *arg)
 	sup->ticked_ms = now_ms;
 	TAILQ_FOREACH(ch, &sup->children, next)
 		child_tick(ch, now_ms, elapsed_ms);
+	bridge_child_tick(&sup->bridge, now_ms);
 	if (sup->current != NULL)
 		channels_settle(sup->channels, sup->current->config);
 	supervisor_settle(sup);
@@ -335,6 +338,7 @@ supervisor_reopen(struct supervisor *sup)
 	log_info("log files opened again");
 	TAILQ_FOREACH(ch, &sup->children, next)
 		child_reopen(ch);
+	bridge_child_reopen(&sup->bridge);
 	supervisor_settle_soon(sup);
 }
 
@@ -354,6 +358,8 @@ supervisor_reap(struct supervisor *sup)
 				break;
 		if (ch != NULL)
 			child_on_death(ch, status);
+		else if (pid == sup->bridge.pid)
+			bridge_child_on_death(&sup->bridge, status);
 	}
 }
 
@@ -469,6 +475,9 @@ supervisor_open(struct supervisor *sup, const struct generation *gen,
 	sup->channels = channels_new(cfg, gen->max_workers, err);
 	if (sup->channels == NULL)
 		return -1;
+	sup->bridge_figures = bridge_figures_new(err);
+	if (sup->bridge_figures == NULL)
+		return -1;
 	sup->control = control_open(sup->base, cfg->run_dir.p, command_run,
 	    sup, err);
 	return sup->control == NULL ? -1 : 0;
@@ -491,6 +500,7 @@ supervisor_done(struct supervisor *sup)
 		shared_free(sup->shared);
 	recorders_free(sup->recorders);
 	rates_free(sup->rates, sup->rate_cells);
+	bridge_figures_free(sup->bridge_figures);
 	channels_free(sup->channels);
 	instance_close(&sup->instance);
 	/* Last: a command that waits for our end sees its socket close. */
@@ -520,6 +530,8 @@ supervisor_forget(struct supervisor *sup)
 	TAILQ_FOREACH(ch, &sup->children, next)
 		if (ch->fd != -1)
 			close(ch->fd);
+	if (sup->bridge.fd != -1)
+		close(sup->bridge.fd);
 }
 
 void
@@ -591,6 +603,7 @@ supervisor_run(const struct supervisor_options *options)
 
 	TAILQ_INIT(&sup.children);
 	TAILQ_INIT(&sup.orders);
+	bridge_child_init(&sup.bridge, &sup);
 	listener_set_init(&sup.listeners);
 	buf_init(&sup.reopen_failures, 16384);
 	buf_init(&why, 0);

@@ -33,6 +33,8 @@
 
 #include "common/buf.h"
 #include "workers/channels.h"
+#include "workers/bridge_child.h"
+#include "workers/bridge_figures.h"
 #include "workers/child.h"
 #include "workers/command.h"
 #include "workers/generation.h"
@@ -74,6 +76,8 @@ struct supervisor {
 	struct generation *current;	/* serves; NULL before the start */
 	struct generation *next;	/* proves itself, or NULL */
 	struct child_list children;	/* of all generations */
+	struct bridge_child bridge;
+	struct bridge_figures *bridge_figures;
 	unsigned generations;		/* made so far */
 	unsigned restarts[SHARED_WORKERS_MAX];	/* by worker */
 	cpu_set_t cpus;			/* those we may use */

@@ -33,6 +33,7 @@
 #include "common/log.h"
 #include "server/server.h"
 #include "workers/acceptor.h"
+#include "workers/bridge_figures.h"
 #include "workers/channels.h"
 #include "workers/crash.h"
 #include "workers/message.h"
@@ -78,6 +79,9 @@ worker_stats_view(void *ctx, struct stats_view *ret_view)
 	if (shared_view(w->args->shared, ret_view) == -1)
 		return -1;
 	channels_add_figures(w->args->channels, ret_view);
+	if (w->args->config->cluster != NULL)
+		bridge_figures_view(w->args->bridge_figures,
+		    &ret_view->cluster);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "workers/privileges.h"
 #include "workers/shared.h"
 
+struct bridge_figures;
 struct channels;
 struct lane_crash;
 struct rate_table;
@@ -30,6 +31,7 @@ struct worker_args {
 	struct recorder *recorder;	/* the slot's, clean */
 	struct rate_table *rates;	/* all workers' */
 	struct channels *channels;	/* likewise */
+	const struct bridge_figures *bridge_figures;
 	const struct lane_crash *crash; /* of the one before, or NULL */
 	struct config *config;
 	unsigned index, generation;

@@ -108,7 +108,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_inside_of_a_value_never_shows_as_a_member),
+		cmocka_unit_test(
+		    what_is_inside_of_a_value_never_shows_as_a_member),
 		cmocka_unit_test(items_come_one_by_one),
 		cmocka_unit_test(strings_are_told_without_escapes),
 	};
