@@ -53,6 +53,9 @@ struct lane_str lane_test_header(
  * A client of a route's .websocket: several may be open beside each other, and
  * beside calls.
  *
+ *	extern const struct lane_module lane_module;
+ *
+ *	struct lane_test *t = lane_test_new(&lane_module, NULL);
  *	struct lane_test_socket *s = lane_test_connect(t, &(struct
  *	    lane_test_request){.path = "/room"}, NULL);
  *
