@@ -35,6 +35,7 @@ struct offload;
 struct peers;
 struct rate_table;
 struct postbox;
+struct socket_table;
 struct sse_shared;
 struct ws_shared;
 
@@ -65,6 +66,7 @@ struct server {
 	struct memo *memo;
 
 	struct pool conns, requests;
+	struct pool contexts;	/* without a request */
 	struct arena_cache arenas;
 	struct wheel conn_timers, request_timers;
 	struct clock clock;
@@ -95,6 +97,7 @@ struct server {
 	struct channel_seat *seats_left; /* channel_presence.c */
 	struct ws_shared *ws;		/* what all WebSockets share: ws.c */
 	struct sse_shared *sse;		/* and all event streams: sse.c */
+	struct socket_table *sockets;	/* of modules: socket.h */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */
