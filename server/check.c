@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/channel.h"
 #include "server/db/db.h"
 #include "server/fetch.h"
 #include "server/handlers/file_cache.h"
@@ -151,6 +152,7 @@ check_all(struct server *srv, struct config_problems *problems)
 		return;
 	}
 	check_databases(srv->config, problems);
+	channel_check_rules(srv, problems);
 	check_middleware(srv, &srv->config->middleware, "middleware", problems);
 	for (i = 0; i < routes->count; i++)
 		check_route(srv, table, routes, i, problems);

@@ -27,7 +27,7 @@ flight_what(const struct request *r)
 {
 	return (struct recorder_what){
 	    .method = r->head->method_name,
-	    .target = r->head->target,
+	    .target = request_hide_token(r->head->target, NULL),
 	    .id = r->id,
 	    .label = r->route != NULL ? r->route->label : 0,
 	    .text = r->head->memo_id,

@@ -207,9 +207,12 @@ hub_note(struct hub *hub, const struct channel_entry *e)
 /* Entries are gone that we haven't seen: each channel's subscribers are behind
  * by what the log says of it, and get what it still has, or their due. */
 static void
-hub_lapped(struct hub *hub)
+hub_lapped(struct hub *hub, uint64_t head)
 {
-	hub->cursor = channel_log_tail(hub->log);
+	uint64_t tail = channel_log_tail(hub->log);
+
+	/* Never back: what can't be read for another reason is passed over. */
+	hub->cursor = tail > hub->cursor ? tail : head;
 	hub_channels_refresh(hub);
 }
 
@@ -225,7 +228,7 @@ hub_round(struct hub *hub, uint64_t head)
 		uint32_t noted = hub->items;
 
 		if (!channel_log_read(hub->log, hub->cursor, &e)) {
-			hub_lapped(hub);
+			hub_lapped(hub, head);
 			break;
 		}
 		if (!hub_note(hub, &e))

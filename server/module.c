@@ -573,7 +573,7 @@ module_tell_bad_shape(const struct module *m, struct request *r, int rc)
 	r->srv->stats->handler_errors++;
 	log_error("%.*s %.*s: route %.*s: module %.*s: on_request_error "
 	    "returned %d without an answer that is an error's (request %.*s)",
-	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
+	    STR_FMT(r->head->method_name), STR_FMT(request_log_target(r)),
 	    STR_FMT(request_route(r)), STR_FMT(m->config->name), rc,
 	    STR_FMT(r->id));
 }

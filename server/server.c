@@ -17,6 +17,7 @@
 
 #include "server/access_log.h"
 #include "server/alarm.h"
+#include "server/channel.h"
 #include "server/conn.h"
 #include "server/ctx.h"
 #include "server/db/api.h"
@@ -82,15 +83,19 @@ server_init_modules(struct server *srv, const struct server_args *args,
     struct error *err)
 {
 	struct config_problems problems = {0};
+	int rc;
 
 	if (ctx_tasks_init(srv) == -1)
 		return error_nomem(err, "an event");
 	srv->modules = module_set_new(srv, args->modules, &problems);
-	if (srv->modules == NULL)
+	if (srv->modules != NULL)
+		channel_check_rules(srv, &problems);
+	if (srv->modules == NULL || problems.count > 0)
 		error_set(err, ERROR_INVALID, "%s", problems.count > 0
 		    ? problems.item[0] : "no memory for modules");
+	rc = srv->modules != NULL && problems.count == 0 ? 0 : -1;
 	config_problems_done(&problems);
-	return srv->modules != NULL ? 0 : -1;
+	return rc;
 }
 
 static int

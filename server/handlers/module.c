@@ -209,7 +209,7 @@ module_tell_after(const struct module_use *use, struct request *r)
 	request_give_id(r);
 	log_error("%.*s %.*s: route %.*s: the after hook of %.*s.%s answered, "
 	    "which is too late (request %.*s)", STR_FMT(r->head->method_name),
-	    STR_FMT(r->head->target), STR_FMT(request_route(r)),
+	    STR_FMT(request_log_target(r)), STR_FMT(request_route(r)),
 	    STR_FMT(use->module->config->name), use->def->name,
 	    STR_FMT(r->id));
 }
