@@ -27,6 +27,7 @@
 #include "server/media_type.h"
 #include "server/problem.h"
 #include "server/query.h"
+#include "server/ws_handshake.h"
 
 #define BATCH_MAX 1000
 /* A message's data, in its object, in the list, in the batch. */
@@ -280,6 +281,11 @@ channel_http_post(struct request *r, const struct channel_route *route)
 
 	if (!route->cfg->channel.publish)
 		return response_error(r, 403, "publishing isn't allowed here");
+	/* Any page could make its visitors publish: a text needs no leave of
+	 * CORS to be sent, and brings their cookies. */
+	if (!ws_check_origin(r, &route->cfg->channel.origins))
+		return response_error(r, 403,
+		    "pages of this origin may not publish here");
 	if (c == NULL)
 		return -ENOMEM;
 	data = str_of_lane(lane_body(c));

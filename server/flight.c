@@ -58,6 +58,25 @@ flight_enter_task(struct server *srv, struct str module)
 }
 
 void
+flight_enter_socket(struct server *srv, const struct service_route *site)
+{
+	/* Heads count their texts from 1 on: these count down. */
+	struct recorder_what what = {.method = STR("socket of"),
+	    .target = site->config->path, .label = site->label,
+	    .text = ~(uint64_t)site->label};
+	uint64_t mark, now_ns = srv->clock.mono_ns;
+
+	if (srv->recorder == NULL || (site->label != 0 &&
+	    recorder_begin_again(srv->recorder, what.text, RECORD_HANDLER,
+	    now_ns) != 0))
+		return;
+	if (site->label == 0)
+		what.text = 0;
+	mark = recorder_begin(srv->recorder, &what, now_ns);
+	(void)recorder_enter(srv->recorder, mark, RECORD_HANDLER, now_ns);
+}
+
+void
 flight_leave_task(struct server *srv)
 {
 	struct recorder *rec = srv->recorder;

@@ -39,8 +39,8 @@ hub_variant(struct session *s, enum hub_form form)
 
 	/* With a context of its own a client can't share what is compressed
 	 * for all. */
-	if (!hub_form_is_event(form) && agreed != NULL && !agreed->server_takeover &&
-	    agreed->server_bits > window_bits_none)
+	if (!hub_form_is_event(form) && agreed != NULL &&
+	    !agreed->server_takeover && agreed->server_bits > window_bits_none)
 		window = agreed->server_bits - window_bits_none;
 	return (uint8_t)(form * HUB_WINDOWS + window);
 }

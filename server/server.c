@@ -33,6 +33,7 @@
 #include "server/peers.h"
 #include "server/pipeline.h"
 #include "server/session.h"
+#include "server/socket.h"
 #include "server/sse.h"
 #include "server/ws.h"
 
@@ -221,6 +222,7 @@ server_new(const struct server_args *args, struct error *err)
 	wheel_init(&srv->sql_transactions, srv->clock.mono_ms);
 	pool_init(&srv->conns, sizeof(struct conn));
 	pool_init(&srv->requests, sizeof(struct request));
+	pool_init(&srv->contexts, sizeof(struct lane_ctx));
 	arena_cache_init(&srv->arenas, ARENA_SPARE_MAX);
 	if (server_init_buffers(srv, err) == -1 ||
 	    ws_init(srv, err) == -1 ||
@@ -274,6 +276,7 @@ server_free(struct server *srv)
 	postbox_free(srv->postbox);
 	fetcher_free(srv->fetcher);
 	alarms_free(srv->alarms);
+	socket_done(srv);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
 	module_set_free(srv->modules);
@@ -288,6 +291,7 @@ server_free(struct server *srv)
 	free(srv->scratch);
 	pool_done(&srv->conns);
 	pool_done(&srv->requests);
+	pool_done(&srv->contexts);
 	arena_cache_done(&srv->arenas);
 	config_unref(srv->config);
 	free(srv);

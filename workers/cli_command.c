@@ -385,8 +385,8 @@ cli_publish(const struct cli_args *args)
 	buf_init(&text, CONTROL_CONTENT_MAX);
 	rc = cli_read_message(&text);
 	if (rc == CLI_DONE)
-		rc = cli_publish_text(args, text.len > 0 ? buf_str(&text) :
-							   STR(""));
+		rc = cli_publish_text(args,
+		    text.len > 0 ? buf_str(&text) : STR(""));
 	buf_done(&text);
 	return rc;
 }

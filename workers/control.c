@@ -168,8 +168,9 @@ control_client_on_line(struct bufferevent *bev, void *arg)
 	len = client->content_len;
 	if (evbuffer_get_length(input) < len)
 		return;
-	p = len > 0 ? (const char *)evbuffer_pullup(input, (ev_ssize_t)len) :
-		      "";
+	p = "";
+	if (len > 0)
+		p = (const char *)evbuffer_pullup(input, (ev_ssize_t)len);
 	if (p == NULL)
 		control_client_free(client);
 	else

@@ -14,7 +14,11 @@ import collections
 import hashlib
 import hmac
 import json
+import re
 
+import pytest
+
+from corelane import Corelane, module_path, wait_until
 import wire
 from ws_client import TEXT, WebSocket, frame
 
@@ -154,3 +158,58 @@ class EventStream:
             if fields["data"] and name in (None, fields["event"] or "message"):
                 return SseEvent(self.last_id, fields["event"] or "message",
                                 "\n".join(fields["data"]))
+
+
+# -- a server with every kind of rule -------------------------------------------
+
+POSITION = re.compile(r"[0-9a-f]{8}:[0-9]+")
+
+CONFIG = {
+    "workers": 2,
+    "modules": [{"name": "gate", "file": module_path("gate")}],
+    "channels": [
+        {"match": "closed", "subscribe": "nobody", "publish": "nobody"},
+        {"match": "read.*", "publish": "nobody"},
+        {"match": "token.*", "subscribe": "token", "publish": "token"},
+        {"match": "gate.*", "subscribe": "gate.owner",
+         "publish": "gate.clean"},
+        {"match": "who.*", "presence": "members", "join_leave": True,
+         "members_max": 3},
+        {"match": "small.*", "message_bytes": 16},
+        {"match": "none.*", "history": {"messages": 0}},
+        {"match": "*", "history": {"messages": 1000}},
+    ],
+    "routes": [
+        {"path": "/channels/{channel}", "handler": "channel",
+         "middleware": [JWT]},
+        {"path": "/channels", "handler": "channel", "middleware": [JWT]},
+        {"path": "/quiet/{channel}", "handler": "channel", "publish": False},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def srv():
+    server = Corelane(CONFIG).start()
+    yield server
+    problems = server.finish()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def room(request):
+    """A channel of the test's own."""
+    return re.sub(r"[^A-Za-z0-9]", "-", request.node.name)[:80]
+
+
+def raw(srv, channel, query="", **options):
+    return WebSocket(srv.port, f"/channels/{channel}{query}", **options)
+
+
+def subscribers(srv, channel):
+    return get(srv, f"/channels/{channel}")[1]["subscribers"]
+
+
+def wait_subscribers(srv, channel, count):
+    wait_until(lambda: subscribers(srv, channel) == count,
+               f"{count} subscribers")

@@ -104,7 +104,7 @@ GOOD = {
                   "timeouts": {"head": "${NO_SUCH:-3}s"},
                   "limits": {"body_bytes": "${NO_SUCH:-4}KiB"}},
     "channels": {"cluster": None, "channels": [
-        {"match": "room.*", "history": {"messages": 0}, "publish": "chat.may",
+        {"match": "room.*", "history": {"messages": 0}, "publish": "token",
          "presence": "members", "join_leave": True}]},
     "no modules": {"modules": []},
     "a route's limit": {"routes": [
