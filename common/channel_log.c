@@ -57,7 +57,7 @@ bool
 channel_log_is_intact(const struct channel_log *log, uint64_t at)
 {
 	/* What was read before is read before the tail is. */
-	atomic_thread_fence(memory_order_acquire);
+	CHANNEL_FENCE(log, memory_order_acquire);
 	return at >= atomic_load_explicit(&log->tail, memory_order_relaxed);
 }
 
@@ -195,7 +195,7 @@ ring_evict(struct channel_log *log, uint64_t end)
 	CHANNEL_CRASH_POINT(EVICTING);
 	atomic_store_explicit(&log->tail, tail, memory_order_relaxed);
 	/* Whoever reads what is written from here on finds the tail moved. */
-	atomic_thread_fence(memory_order_release);
+	CHANNEL_FENCE(log, memory_order_release);
 	CHANNEL_CRASH_POINT(EVICTED);
 	atomic_store_explicit(&log->evicted, evicted +
 	    atomic_load_explicit(&log->evicted, memory_order_relaxed),
@@ -444,7 +444,7 @@ watcher_wake(struct channel_log *log)
 void
 channel_watcher_wake(struct channel_log *log)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 	watcher_wake(log);
 }
 
@@ -460,7 +460,7 @@ readers_wake(struct channel_log *log, const struct channel_readers *set)
 {
 	/* head is stored before a flag is looked at; a reader takes its flag
 	 * down before it looks at head. */
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 	for (unsigned w = 0; w < CHANNEL_READER_WORDS; w++) {
 		uint64_t left = set->word[w];
 
@@ -502,7 +502,7 @@ void
 channel_log_taken(struct channel_log *log, unsigned reader)
 {
 	atomic_exchange(&log->reader[reader].flag, 0);
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 }
 
 void
@@ -515,7 +515,7 @@ channel_log_will_look(struct channel_log *log, unsigned reader)
 void
 channel_log_wake_all(struct channel_log *log)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 	for (unsigned i = 0; i < log->limits.readers; i++) {
 		/* Written also where the flag is up: who put it there may have
 		 * died before the write. */
