@@ -409,18 +409,26 @@ publish_locked(struct channel_log *log, const struct channel_message *m,
 /* --- readers --- */
 
 static void
+reader_write(const struct channel_reader *r)
+{
+	const uint64_t one = 1;
+
+	/* Fails only where it would block: then it is readable. */
+	if (r->wake_fd != -1 && write(r->wake_fd, &one, sizeof(one)) == -1)
+		return;
+}
+
+static void
 reader_wake(struct channel_log *log, unsigned reader)
 {
 	struct channel_reader *r = &log->reader[reader];
-	const uint64_t one = 1;
 
 	/* Looked at first, for it is up already while messages come fast. */
 	if (atomic_load_explicit(&r->flag, memory_order_relaxed) != 0 ||
-	    atomic_exchange(&r->flag, 1) != 0 || r->wake_fd == -1)
+	    atomic_exchange(&r->flag, 1) != 0)
 		return;
-	/* Fails only where it would block: then it is readable. */
-	if (write(r->wake_fd, &one, sizeof(one)) == -1)
-		return;
+	CHANNEL_CRASH_POINT(FLAGGED);
+	reader_write(r);
 }
 
 static void
@@ -508,8 +516,12 @@ void
 channel_log_wake_all(struct channel_log *log)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	for (unsigned i = 0; i < log->limits.readers; i++)
-		reader_wake(log, i);
+	for (unsigned i = 0; i < log->limits.readers; i++) {
+		/* Written also where the flag is up: who put it there may have
+		 * died before the write. */
+		atomic_exchange(&log->reader[i].flag, 1);
+		reader_write(&log->reader[i]);
+	}
 }
 
 uint64_t

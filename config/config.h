@@ -155,6 +155,7 @@ struct config_middleware {
 			bool required;	/* false: goes on without a token */
 			struct config_fields claims; /* and values */
 			struct str cookie;	/* empty: none */
+			bool query;	/* ?access_token= carries it, too */
 			struct str realm;
 			size_t max_bytes;	/* of a token */
 		} jwt;

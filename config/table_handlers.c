@@ -146,7 +146,7 @@ static const struct section openapi_section = {
 static const struct field channel_handler_fields[] = {
 	{.key = "origins", .kind = FIELD_STRINGS, .def = JSON([]),
 	    AT(R, channel.origins), .check = syntax_origin,
-	    .help = "pages whose scripts may open a WebSocket here: "
+	    .help = "pages whose scripts may open a WebSocket or POST here: "
 	    "\"https://example.org\", \"*\" for any; none: this host's own"},
 	{.key = "publish", .kind = FIELD_BOOL, .def = JSON(true),
 	    AT(R, channel.publish),

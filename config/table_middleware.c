@@ -216,6 +216,10 @@ static const struct field jwt_fields[] = {
 	    .def = JSON(null), AT(M, jwt.cookie), .check = syntax_field_name,
 	    .help = "a cookie that may carry the token, where `Authorization` "
 	    "doesn't"},
+	{.key = "query", .kind = FIELD_BOOL, .def = JSON(false),
+	    AT(M, jwt.query),
+	    .help = "take it of `?access_token=`, too: where a browser can't "
+	    "send a field, as for a WebSocket; logs don't show it"},
 	{.key = "realm", .kind = FIELD_STRING, .def = JSON("corelane"),
 	    AT(M, jwt.realm), .check = syntax_realm,
 	    .help = "what `WWW-Authenticate` calls it"},

@@ -24,6 +24,7 @@ declare -A PACKAGES=(
 	[mimalloc]="libmimalloc-dev"
 	[test]="python3 python3-pytest python3-jsonschema curl apache2-utils
 	    procps git valgrind libc6-dbg postgresql sqlite3 openssl
+	    python3-websockets chromium chromium-driver python3-selenium
 	    redis-server"
 	[lint]="git clang clang-format clang-tidy shellcheck universal-ctags
 	    python3"

@@ -168,13 +168,14 @@ add_json(struct access_log *log, struct request *r, int64_t now_ms,
 	add_json_field(b, "remote", request_peer(r));
 	add_json_field(b, "method", h->method_name);
 	add_json_field(b, "host", h->authority);
-	add_json_field(b, "target", h->target);
+	add_json_field(b, "target", request_log_target(r));
 	buf_printf(b, ",\"protocol\":\"HTTP/1.%d\",\"status\":%d,"
 	    "\"bytes\":%llu,\"request_bytes\":%llu,\"duration_ms\":%llu.%03d",
 	    h->minor, r->res.status, (unsigned long long)r->sent_bytes,
 	    (unsigned long long)r->reader.total,
 	    (unsigned long long)(us / 1000), (int)(us % 1000));
-	add_json_field(b, "referer", head_get(h, FIELD_REFERER));
+	add_json_field(b, "referer", request_hide_token(
+	    head_get(h, FIELD_REFERER), &r->arena));
 	add_json_field(b, "user_agent", head_get(h, FIELD_USER_AGENT));
 	if (r->res.reason != NULL)
 		add_json_field(b, "reason", str_of(r->res.reason));
@@ -213,13 +214,15 @@ add_combined(struct access_log *log, struct request *r)
 
 	if (h->method_name.len > 0)
 		line = arena_printf(&r->arena, "%.*s %.*s HTTP/1.%d",
-		    STR_FMT(h->method_name), STR_FMT(h->target), h->minor);
+		    STR_FMT(h->method_name),
+		    STR_FMT(request_log_target(r)), h->minor);
 	buf_add(b, request_peer(r));
 	buf_printf(b, " - - [%s] ", log->stamp);
 	add_quoted(b, line);
 	buf_printf(b, " %d %llu ", r->res.status,
 	    (unsigned long long)r->sent_bytes);
-	add_quoted(b, head_get(h, FIELD_REFERER));
+	add_quoted(b, request_hide_token(head_get(h, FIELD_REFERER),
+	    &r->arena));
 	buf_add_byte(b, ' ');
 	add_quoted(b, head_get(h, FIELD_USER_AGENT));
 }

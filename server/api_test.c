@@ -3,11 +3,12 @@
  * A module's tests: the server that <corelane/test.h> puts around it.
  *
  * Owns the loop, the server and the last answer, until lane_test_free().
- * Invariant: between two calls no connection is open.
- * Here: asking.  Not here: what is right (the module's tests).
+ * Invariant: between two calls no connection is open but sockets'.
+ * Here: asking.  Not here: WebSockets (api_test_socket.c), what is right (the
+ * module's tests).
  * Context: the test's own thread; part of libcorelane-test only.
  */
-#include <corelane/test.h>
+#include "server/api_test.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -16,23 +17,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "server/body.h"
 #include "server/module.h"
-#include "server/server.h"
 
 #define TEST_TICK_US 10000
 #define TEST_CONNECTIONS 16
-
-struct lane_test {
-	struct event_base *base;
-	struct event *tick;
-	struct server *srv;
-	struct stats stats;
-	struct server_ops ops;
-	struct buf text;		/* all that came back */
-	struct buf body;		/* its content, without the framing */
-};
 
 /* One call: the client's side of a pair of sockets. */
 struct test_client {
@@ -74,7 +63,7 @@ test_on_tick(int fd, short what, void *arg)
 	server_tick(((struct lane_test *)arg)->srv);
 }
 
-static void
+void
 test_turn(struct lane_test *t)
 {
 	event_base_loop(t->base, EVLOOP_ONCE);
@@ -158,6 +147,8 @@ lane_test_free(struct lane_test *t)
 {
 	if (t == NULL)
 		return;
+	while (t->sockets != NULL)
+		(void)lane_test_close(t->sockets, 0);
 	server_free(t->srv);
 	if (t->tick != NULL)
 		event_free(t->tick);
@@ -232,17 +223,22 @@ test_talk(struct test_client *cl, unsigned abort_after_ms)
 		event_free(limit);
 }
 
+void
+test_write_headers(struct buf *out, const char *const *h)
+{
+	for (; h != NULL && *h != NULL; h++)
+		buf_printf(out, "%s\r\n", *h);
+}
+
 static void
 test_write_request(struct buf *out, const struct lane_test_request *request)
 {
-	const char *const *h = request->headers;
 	const char *method = request->method != NULL ? request->method
 	    : request->body.p != NULL ? "POST" : "GET";
 
 	buf_printf(out, "%s %s HTTP/1.1\r\nHost: test\r\n"
 	    "Connection: close\r\n", method, request->path);
-	for (; h != NULL && *h != NULL; h++)
-		buf_printf(out, "%s\r\n", *h);
+	test_write_headers(out, request->headers);
 	if (request->body.p != NULL)
 		buf_printf(out, "Content-Length: %zu\r\n", request->body.len);
 	buf_add(out, STR("\r\n"));
@@ -262,7 +258,7 @@ test_unchunk(struct lane_test *t, struct str raw)
 }
 
 /* Takes apart what came back.  Informational responses are skipped. */
-static struct lane_test_answer
+struct lane_test_answer
 test_parse(struct lane_test *t)
 {
 	struct lane_test_answer a = {0};
@@ -283,7 +279,7 @@ test_parse(struct lane_test *t)
 		a.head.p = rest.p;
 		a.head.len = (size_t)(end + 4 - rest.p);
 		rest = str_from(end + 4, rest.len - a.head.len);
-	} while (a.status < 200);
+	} while (a.status < 200 && a.status != 101);
 	coding = lane_test_header(&a, "Transfer-Encoding");
 	if (coding.p != NULL) {
 		test_unchunk(t, rest);
@@ -294,31 +290,40 @@ test_parse(struct lane_test *t)
 	return a;
 }
 
+int
+test_connect(struct lane_test *t)
+{
+	struct sockaddr_in6 peer = {.sin6_family = AF_INET6,
+	    .sin6_addr = in6addr_loopback};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+	    pair) == -1)
+		return -1;
+	server_accept(t->srv, pair[1], SERVICE_PUBLIC,
+	    (struct sockaddr *)&peer, sizeof(peer));
+	return pair[0];
+}
+
 struct lane_test_answer
 lane_test_call(struct lane_test *t, const struct lane_test_request *request)
 {
 	struct test_client cl = {.t = t};
-	struct sockaddr_in6 peer = {.sin6_family = AF_INET6,
-	    .sin6_addr = in6addr_loopback};
+	size_t others = t->socket_count;
 	struct buf out;
-	int pair[2];
 
 	t->text.len = t->body.len = 0;
 	buf_init(&out, 0);
 	test_write_request(&out, request);
-	if (buf_failed(&out) || socketpair(AF_UNIX, SOCK_STREAM |
-	    SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == -1) {
+	if (buf_failed(&out) || (cl.fd = test_connect(t)) == -1) {
 		buf_done(&out);
 		return (struct lane_test_answer){0};
 	}
-	cl.fd = pair[0];
 	cl.unsent = buf_str(&out);
-	server_accept(t->srv, pair[1], SERVICE_PUBLIC,
-	    (struct sockaddr *)&peer, sizeof(peer));
 	test_talk(&cl, request->abort_after_ms);
 	close(cl.fd);
 	buf_done(&out);
-	while (server_connection_count(t->srv) > 0)
+	while (server_connection_count(t->srv) > others)
 		test_turn(t);
 	return cl.is_done ? test_parse(t) : (struct lane_test_answer){0};
 }
@@ -338,4 +343,25 @@ lane_test_header(const struct lane_test_answer *answer, const char *name)
 		}
 	}
 	return (struct lane_str){NULL, 0};
+}
+
+static void
+test_on_over(int fd, short what, void *arg)
+{
+	*(bool *)arg = true;
+}
+
+void
+lane_test_run(struct lane_test *t, unsigned ms)
+{
+	const struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+	bool is_over = false;
+	struct event *limit = event_new(t->base, -1, 0, test_on_over, &is_over);
+
+	if (limit == NULL)
+		return;
+	event_add(limit, &tv);
+	while (!is_over)
+		test_turn(t);
+	event_free(limit);
 }

@@ -33,11 +33,18 @@
  * "subscribe" without "since" may have "history": n.  Data that isn't JSON
  * comes as a string; binary as {"data64":"..."} in the place of "data".
  *
- * Rules: the first of config.channels that matches a name is its rule; where
- * none does there is no such channel.  An operation is allowed to anyone, to
- * nobody, by the token's claim, {"channels":{"sub":["room.*"],"pub":["a"]}},
- * or by a module's hook.
+ * Every request but a ping is answered, errors by "error"; none closes the
+ * connection but a flood of them.
  *
+ * Rules: the first of config.channels that matches a name is its rule; where
+ * none does there is no such channel.  A pattern's rule is the first that
+ * covers all of it, and where a rule in front of that one matches a part, it
+ * must allow the same.  An operation is allowed to anyone, to nobody, by the
+ * token's claim, {"channels":{"sub":["room.*"],"pub":["a"]}}, or by a module's
+ * hook.
+ *
+ * Here: rules, permits, publishing, presence.  Not here: fan-out (hub.h), what
+ * a route does with it (channel_route.h).
  * Context: the loop's thread.  handlers/channel.c -> [channel.c] -> hub.c
  */
 #ifndef CORELANE_SERVER_CHANNEL_H
@@ -48,32 +55,97 @@
 #include "server/hub.h"
 
 #define CHANNEL_PROTOCOL "corelane.json"
+/* Depth of what is published as JSON. */
+#define CHANNEL_JSON_DEPTH 64
 
+struct config_problems;
 struct request;
 struct server;
-
-/* Who asks: lives as long as what it is allowed for. */
-struct channel_client;
 
 /* The rule for a channel (a pattern: the first whose pattern covers it); NULL:
  * none. */
 const struct config_channel *channel_rule(const struct config *cfg,
     struct str name);
+/* Whether all that `inner` matches, `outer` does: "room.*" covers "room.1" and
+ * "room.a*". */
+bool channel_covers(struct str outer, struct str inner);
+
+/* For `check` and the start, with the modules loaded or not: rules that never
+ * hold, hooks that no module has. */
+void channel_check_rules(struct server *srv, struct config_problems *problems);
+
+/* --- who asks --- */
+
+/* What a token allows, and whose it is. */
+struct channel_token;
+
+/* Embedded where it is as long as what it is allowed for. */
+struct channel_client {
+	struct server *srv;
+	struct channel_token *token;	/* owned; NULL: nobody known */
+};
+
+/* As the jwt middleware has found it.  Returns 0 or -ENOMEM. */
+int channel_client_init(struct channel_client *client, struct request *r);
+void channel_client_done(struct channel_client *client);
+/* The member that presence tells: user of the token, or "". */
+struct str channel_client_user(const struct channel_client *client);
+/* When the token ends, for ws_set_expiry(); 0: never. */
+int64_t channel_client_expiry(const struct channel_client *client);
 
 enum channel_action { CHANNEL_SUBSCRIBE, CHANNEL_PUBLISH };
 
 /*
- * Whether it is allowed.  Returns 0, -EACCES, -ENOENT (no rule), or -EINVAL (a
- * bad name).  A module's hook may rewrite what is published: *data, in `out`.
+ * Whether it is allowed.  data: what is to be published; .p NULL: nothing.
+ * Returns 0, -EACCES, -ENOENT (no rule), or -EINVAL (a bad name).
  */
 int channel_may(struct channel_client *client, enum channel_action action,
-    struct str name);
+    struct str name, struct str data);
 
-/* The member that presence tells: user of the token, or "". */
-struct str channel_client_user(const struct channel_client *client);
+/* --- publishing --- */
 
-/* Checks and publishes: what POST, the protocol and lane_publish() share. */
+/*
+ * Whether it can be published, whoever asks.  Returns 0, -EINVAL (a bad name,
+ * or data that isn't what `content` says), -ENOENT (no rule) or -EMSGSIZE.
+ * *ret_why: a literal; may be NULL.
+ */
+int channel_check(const struct config *cfg, struct str name, struct str data,
+    enum channel_content content, const char **ret_why);
+
+/* Checks and publishes: what POST, the protocol and lane_publish() share.  As
+ * channel_check(), and as channel_log_publish(). */
 int channel_publish(struct server *srv, struct str name, struct str data,
     enum channel_content content, struct channel_position *ret_pos);
+/* The same for what channel_check() has passed. */
+int channel_publish_checked(struct server *srv, struct str name,
+    struct str data, enum channel_content content,
+    struct channel_position *ret_pos);
+
+/* --- subscribing and presence --- */
+
+struct channel_seat;
+
+/* The channels in which a session is a member; all zero at its start. */
+struct channel_presence {
+	uint64_t client;		/* unique in this machine */
+	struct channel_seat *seats;	/* owned */
+};
+
+/* Who a member is.  info: a JSON value, .len 0: none. */
+struct channel_who {
+	struct str user, info;
+};
+
+/*
+ * As hub_subscribe(), and takes its place where the rule tells members: the
+ * others are told where it says "join_leave".  args->rule NULL: that of the
+ * name.
+ */
+int channel_subscribe(struct session *s, struct channel_presence *p,
+    struct hub_subscribe *args, const struct channel_who *who);
+int channel_unsubscribe(struct session *s, struct channel_presence *p,
+    struct str name);
+/* The session has gone. */
+void channel_presence_done(struct server *srv, struct channel_presence *p);
 
 #endif

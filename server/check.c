@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/channel.h"
 #include "server/db/db.h"
 #include "server/fetch.h"
 #include "server/handlers/file_cache.h"
@@ -151,6 +152,7 @@ check_all(struct server *srv, struct config_problems *problems)
 		return;
 	}
 	check_databases(srv->config, problems);
+	channel_check_rules(srv, problems);
 	check_middleware(srv, &srv->config->middleware, "middleware", problems);
 	for (i = 0; i < routes->count; i++)
 		check_route(srv, table, routes, i, problems);
@@ -273,26 +275,50 @@ handler_name(const struct config_route *cfg)
 	    : str_of(config_handler_name(cfg->handler));
 }
 
-static size_t
-handler_width(const struct config_routes *routes)
+/* "api.user", or "chat.socket (websocket, events)". */
+static void
+print_handler(const struct module_set *set, const struct config_route *cfg,
+    struct buf *out)
 {
+	const struct module_route *route = NULL;
+	const struct lane_route *def;
+
+	buf_add(out, handler_name(cfg));
+	if (set != NULL && cfg->handler == HANDLER_MODULE)
+		route = module_find_route(set, cfg->module_handler, NULL);
+	if (route == NULL)
+		return;
+	def = route->def;
+	if (def->websocket != NULL || def->events != NULL)
+		buf_printf(out, " (%s%s%s)",
+		    def->websocket != NULL ? "websocket" : "",
+		    def->websocket != NULL && def->events != NULL ? ", " : "",
+		    def->events != NULL ? "events" : "");
+}
+
+static size_t
+handler_width(const struct module_set *set, const struct config_routes *routes)
+{
+	struct buf text;
 	size_t i, width = 10;
 
+	buf_init(&text, 0);
 	for (i = 0; i < routes->count; i++) {
-		size_t n = handler_name(&routes->item[i]).len + 1;
-
-		if (n > width)
-			width = n;
+		buf_clear(&text);
+		print_handler(set, &routes->item[i], &text);
+		if (text.len + 1 > width)
+			width = text.len + 1;
 	}
+	buf_done(&text);
 	return width < 40 ? width : 40;
 }
 
 static void
-print_routes(const struct config_routes *routes,
+print_routes(const struct module_set *set, const struct config_routes *routes,
     const struct config_middlewares *global, struct buf *out)
 {
 	size_t i, start, width = pattern_width(routes);
-	size_t wide = handler_width(routes);
+	size_t wide = handler_width(set, routes);
 
 	for (i = 0; i < routes->count; i++) {
 		const struct config_route *cfg = &routes->item[i];
@@ -307,7 +333,7 @@ print_routes(const struct config_routes *routes,
 		    STR_FMT(cfg->path));
 		print_pad(start, width, out);
 		start = out->len;
-		buf_add(out, handler_name(cfg));
+		print_handler(set, cfg, out);
 		print_pad(start, wide, out);
 		if (global != NULL)
 			print_chain(global, &is_first, out);
@@ -319,14 +345,14 @@ print_routes(const struct config_routes *routes,
 }
 
 static void
-print_table(const struct config *cfg, const struct config_routes *routes,
+print_table(const struct config *cfg, const struct module_set *set,
     struct buf *out)
 {
-	print_routes(routes, &cfg->middleware, out);
+	print_routes(set, module_set_routes(set), &cfg->middleware, out);
 	if (cfg->admin != NULL) {
 		buf_printf(out, "\non the admin address %.*s:\n",
 		    STR_FMT(cfg->admin->address));
-		print_routes(service_admin_routes(), NULL, out);
+		print_routes(NULL, service_admin_routes(), NULL, out);
 	}
 }
 
@@ -342,7 +368,7 @@ server_check_modules(struct config *cfg, struct config_problems *problems,
 	if (srv.modules != NULL)
 		check_all(&srv, problems);
 	if (srv.modules != NULL && out != NULL)
-		print_table(cfg, module_set_routes(srv.modules), out);
+		print_table(cfg, srv.modules, out);
 	check_close(&srv);
 	return problems->count + problems->dropped - before;
 }

@@ -341,7 +341,8 @@ conn_wants(const struct conn *c)
 			want |= EV_READ;
 		break;
 	case CONN_OPEN:
-		want = c->is_paused ? 0 : EV_READ;
+		/* Nothing is read, but an end of file ends what waits. */
+		want = c->is_paused ? EV_CLOSED : EV_READ;
 		break;
 	case CONN_CLOSED:
 		break;
@@ -507,6 +508,8 @@ conn_on_event(evutil_socket_t fd, short what, void *arg)
 	/* As that has left it: closed, it wants nothing. */
 	if (what & c->want & EV_READ)
 		conn_on_readable(c);
+	else if (what & c->want & EV_CLOSED)
+		conn_close(c, "closed by the peer");
 }
 
 void

@@ -25,6 +25,7 @@
 #include "server/module.h"
 #include "server/request.h"
 #include "server/retry.h"
+#include "server/socket.h"
 #include "server/spool.h"
 #include "server/stream.h"
 
@@ -108,7 +109,9 @@ ctx_enter(struct lane_ctx *c)
 {
 	c->is_running = true;
 	/* What the pipeline runs it records itself. */
-	if (c->request == NULL)
+	if (c->socket != NULL)
+		flight_enter_socket(c->srv, c->socket->site);
+	else if (c->request == NULL)
 		flight_enter_task(c->srv, ctx_module_name(c));
 	else if (!c->request->is_running)
 		flight_enter(c->request, RECORD_HANDLER);
@@ -202,6 +205,7 @@ ctx_result(struct lane_ctx *c, int result, bool is_handler)
 static void
 ctx_free_memory(struct lane_ctx *c)
 {
+	struct pool *contexts = &c->srv->contexts;
 	bool is_task = c->is_task;
 	struct arena arena;
 
@@ -211,7 +215,7 @@ ctx_free_memory(struct lane_ctx *c)
 	arena = c->own;
 	arena_done(&arena);	/* a request's context lies in it */
 	if (is_task)
-		free(c);
+		pool_put(contexts, c);
 }
 
 static void
@@ -221,7 +225,7 @@ ctx_end_task(struct lane_ctx *c, int result)
 	*c->prev_task = c->next_task;
 	if (c->next_task != NULL)
 		c->next_task->prev_task = c->prev_task;
-	if (result < 0 && result != -ECANCELED)
+	if (result < 0 && result != -ECANCELED && c->socket == NULL)
 		log_error("%s: a background task failed: %s",
 		    c->module != NULL ? c->module->config->name.p : "server",
 		    c->mistake != NULL ? c->mistake : strerror(-result));
@@ -230,6 +234,12 @@ ctx_end_task(struct lane_ctx *c, int result)
 	c->is_ended = true;
 	if (c->hold_count == 0)
 		ctx_free_memory(c);
+}
+
+void
+ctx_abort(struct lane_ctx *c)
+{
+	ctx_end_task(c, -ECANCELED);
 }
 
 static void
@@ -265,7 +275,10 @@ ctx_take(struct lane_ctx *c, int result)
 	if (result == LANE_ASYNC && c->ops != NULL && !c->is_answered_twice &&
 	    !stream_is_open(c))
 		return;
-	result = ctx_result(c, result, r->pending_from == PHASE_HANDLE);
+	result = ctx_result(c, result,
+	    r->pending_from == PHASE_HANDLE && !c->is_authorizing);
+	if (c->is_authorizing && result == LANE_NEXT)
+		result = socket_accept(c);
 	request_resume(r, result);
 }
 
@@ -316,6 +329,30 @@ ctx_tasks_done(struct server *srv)
 		event_del(&srv->task_event);
 }
 
+struct lane_ctx *
+ctx_begin(struct server *srv, const struct module *module,
+    void (*on_end)(struct lane_ctx *c, int result, void *arg), void *arg)
+{
+	struct lane_ctx *c = pool_get(&srv->contexts);
+
+	if (c == NULL)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->srv = srv;
+	c->is_task = true;
+	arena_init(&c->own, &srv->arenas);
+	c->arena = &c->own;
+	c->module = module;
+	c->on_end = on_end;
+	c->on_end_arg = arg;
+	c->next_task = srv->tasks;
+	c->prev_task = &srv->tasks;
+	if (srv->tasks != NULL)
+		srv->tasks->prev_task = &c->next_task;
+	srv->tasks = c;
+	return c;
+}
+
 int
 ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
@@ -326,23 +363,11 @@ ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
 
 	if (srv->has_no_tasks)
 		return -ECANCELED;
-	c = calloc(1, sizeof(*c));
+	c = ctx_begin(srv, module, on_end, arg);
 	if (c == NULL)
 		return -ENOMEM;
-	c->srv = srv;
-	c->is_task = true;
-	arena_init(&c->own, &srv->arenas);
-	c->arena = &c->own;
-	c->module = module;
 	c->task = fn;
 	c->task_state = state;
-	c->on_end = on_end;
-	c->on_end_arg = arg;
-	c->next_task = srv->tasks;
-	c->prev_task = &srv->tasks;
-	if (srv->tasks != NULL)
-		srv->tasks->prev_task = &c->next_task;
-	srv->tasks = c;
 	*srv->new_tasks_last = c;
 	srv->new_tasks_last = &c->next_new;
 	/* Behind what the sockets have: an active event would go first. */

@@ -34,6 +34,7 @@
 struct args;
 struct chain_link;
 struct form;
+struct lane_socket;
 struct module;
 struct module_route;
 struct op;
@@ -42,6 +43,7 @@ struct query_list;
 struct request;
 struct retry;
 struct server;
+struct socket_given;
 struct spool;
 struct stream;
 
@@ -69,7 +71,10 @@ struct lane_ctx {
 	bool is_answered; /* a response has been completed */
 	bool is_answered_twice;
 	bool is_ended;
-	bool is_task;			/* background */
+	bool is_task;			/* background, or a socket's */
+	bool is_authorizing; /* LANE_NEXT goes on with socket_accept() */
+	struct socket_given *given; /* lane_socket_give(); NULL: nothing */
+	struct lane_socket *socket; /* whose callback this is; or NULL */
 	const char *mistake;		/* the module's, for the log */
 	bool has_finished;		/* lane_finish() was called */
 	int finish_result;
@@ -103,6 +108,15 @@ struct lane_ctx *ctx_of(struct request *r);
 int ctx_spawn(struct server *srv, const struct module *module, lane_done_fn fn,
     void *state, void (*on_end)(struct lane_ctx *c, int result, void *arg),
     void *arg);
+
+/*
+ * A context without a request whose module code the caller runs at once, by
+ * CTX_CALL(); on_end as above.  Returns NULL when there is no memory.
+ */
+struct lane_ctx *ctx_begin(struct server *srv, const struct module *module,
+    void (*on_end)(struct lane_ctx *c, int result, void *arg), void *arg);
+/* Ends one: on_end gets -ECANCELED. */
+void ctx_abort(struct lane_ctx *c);
 
 /* Cancels what is under way: nothing goes on any more. */
 void ctx_cancel(struct lane_ctx *c);

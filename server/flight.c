@@ -27,7 +27,7 @@ flight_what(const struct request *r)
 {
 	return (struct recorder_what){
 	    .method = r->head->method_name,
-	    .target = r->head->target,
+	    .target = request_hide_token(r->head->target, NULL),
 	    .id = r->id,
 	    .label = r->route != NULL ? r->route->label : 0,
 	    .text = r->head->memo_id,
@@ -55,6 +55,25 @@ flight_enter_task(struct server *srv, struct str module)
 		return;
 	mark = recorder_begin(srv->recorder, &what, now_ns);
 	(void)recorder_enter(srv->recorder, mark, RECORD_TASK, now_ns);
+}
+
+void
+flight_enter_socket(struct server *srv, const struct service_route *site)
+{
+	/* Heads count their texts from 1 on: these count down. */
+	struct recorder_what what = {.method = STR("socket of"),
+	    .target = site->config->path, .label = site->label,
+	    .text = ~(uint64_t)site->label};
+	uint64_t mark, now_ns = srv->clock.mono_ns;
+
+	if (srv->recorder == NULL || (site->label != 0 &&
+	    recorder_begin_again(srv->recorder, what.text, RECORD_HANDLER,
+	    now_ns) != 0))
+		return;
+	if (site->label == 0)
+		what.text = 0;
+	mark = recorder_begin(srv->recorder, &what, now_ns);
+	(void)recorder_enter(srv->recorder, mark, RECORD_HANDLER, now_ns);
 }
 
 void

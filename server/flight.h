@@ -80,6 +80,9 @@ flight_end(struct request *r)
 void flight_enter_task(struct server *srv, struct str module);
 void flight_leave_task(struct server *srv);
 
+/* The same for a callback of a module's socket; ends as a task does. */
+void flight_enter_socket(struct server *srv, const struct service_route *site);
+
 /* What a pool thread is to record while it works for this request; NULL: for a
  * background task. */
 void flight_note(const struct request *r, struct recorder_note *ret_note);

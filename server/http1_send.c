@@ -407,7 +407,7 @@ http1_refuse_head(struct request *r)
 	request_give_id(r);
 	log_error("%.*s %.*s: route %.*s: the head of the response has more "
 	    "than %d bytes (request %.*s)", STR_FMT(r->head->method_name),
-	    STR_FMT(r->head->target), STR_FMT(request_route(r)),
+	    STR_FMT(request_log_target(r)), STR_FMT(request_route(r)),
 	    OUT_BUFFER_BYTES, STR_FMT(r->id));
 	r->srv->stats->handler_errors++;
 	r->res.field_base = 0;

@@ -52,6 +52,7 @@ enum hub_form {
 	HUB_RAW,	/* a WebSocket message that is the data */
 	HUB_JSON,	/* {"type":"message","channel","id","time","data"} */
 	HUB_EVENT,	/* an SSE event: id, data; join and leave by name */
+	HUB_TAGGED,	/* an SSE event: HUB_JSON, its id by sse_app's tag */
 	HUB_FORM_COUNT
 };
 
@@ -95,6 +96,10 @@ int hub_subscribe(struct hub *hub, struct session *s,
 int hub_unsubscribe(struct session *s, struct str channel);
 bool hub_has(const struct session *s, struct str channel);
 unsigned hub_count(const struct session *s);
+
+/* How far it is in each channel, patterns aside: "a=5f3a9c21:42,b=77d01e00:7".
+ */
+void hub_print_positions(const struct session *s, struct buf *out);
 
 /* For the kinds of sessions: all that it has is dropped; it has drained. */
 void hub_forget(struct session *s);

@@ -41,7 +41,7 @@ hub_count_sent(struct hub *hub, uint8_t variant, uint64_t messages)
 	struct stats *stats = hub->srv->stats;
 
 	stats->delivered += messages;
-	if (hub_variant_form(variant) == HUB_EVENT)
+	if (hub_form_is_event(hub_variant_form(variant)))
 		stats->sse_events += messages;
 	else
 		stats->ws_messages_out += messages;
@@ -170,6 +170,51 @@ sub_wait(struct subscription *sub)
 		sub->mark = ch->hub->item[ch->first_item].at;
 }
 
+/* Events of a stream of several channels: their text is everybody's, the id in
+ * front of each is the client's own.  Returns as session_send(). */
+static int
+sub_send_tagged(struct subscription *sub, const struct hub_batch *b,
+    unsigned first)
+{
+	struct hub *hub = sub->channel->hub;
+	struct buf *text = &hub->text, *tag = &hub->deflated;
+	size_t from = first > 0 ? b->message[first - 1].end : 0;
+	unsigned i;
+
+	buf_clear(text);
+	for (i = first; i < b->count; i++) {
+		sub_given(sub, &b->message[i]);
+		buf_clear(tag);
+		sse_tag(sub->session, tag);
+		if (tag->len > 0) {
+			buf_add(text, STR("id: "));
+			buf_add(text, buf_str(tag));
+			buf_add_byte(text, '\n');
+		}
+		buf_add(text, str_from(b->bytes->data + from,
+		    b->message[i].end - from));
+		from = b->message[i].end;
+	}
+	if (!buf_failed(text) && !buf_failed(tag))
+		return session_send(sub->session, buf_str(text));
+	hub->srv->stats->memory_errors++;
+	session_close(sub->session, "no memory for its messages");
+	return -1;
+}
+
+static void
+sub_give_tagged(struct subscription *sub, const struct hub_batch *b,
+    unsigned first, struct fan *fan)
+{
+	int r = sub_send_tagged(sub, b, first);
+
+	if (r == -1)
+		return;
+	fan->messages[sub->variant] += b->count - first;
+	sub->is_behind = r == 1;
+	sse_note_sent(sub->session);
+}
+
 /* Gives a batch to one subscriber: straight from here, since this is done for
  * each of thousands and nothing is queued before it. */
 static void
@@ -184,6 +229,10 @@ sub_give(struct subscription *sub, struct hub_batch *b, struct fan *fan)
 		return;
 	if (c->unsent != NULL) {
 		sub_wait(sub);
+		return;
+	}
+	if (hub_variant_form(sub->variant) == HUB_TAGGED) {
+		sub_give_tagged(sub, b, first, fan);
 		return;
 	}
 	n = b->len > from ? send(conn_fd(c), b->bytes->data + from,
@@ -201,7 +250,7 @@ sub_give(struct subscription *sub, struct hub_batch *b, struct fan *fan)
 	}
 	sub_given(sub, &b->message[b->count - 1]);
 	fan->messages[sub->variant] += b->count - first;
-	if (hub_variant_form(sub->variant) == HUB_EVENT)
+	if (hub_form_is_event(hub_variant_form(sub->variant)))
 		sse_note_sent(sub->session);
 }
 
@@ -451,13 +500,16 @@ sub_send_own(struct subscription *sub)
 	}
 	if (b->count == 0)
 		return true;
-	r = b->len > 0 ? session_send_shared(sub->session, b->bytes, 0,
-	    b->len) : 0;
+	if (hub_variant_form(sub->variant) == HUB_TAGGED)
+		r = sub_send_tagged(sub, b, 0);
+	else
+		r = b->len > 0 ? session_send_shared(sub->session, b->bytes, 0,
+		    b->len) : 0;
 	if (r == -1)
 		return false;
 	sub_given(sub, &b->message[b->count - 1]);
 	hub_count_sent(sub->channel->hub, sub->variant, b->count);
-	if (hub_variant_form(sub->variant) == HUB_EVENT)
+	if (hub_form_is_event(hub_variant_form(sub->variant)))
 		sse_note_sent(sub->session);
 	sub->is_behind = r == 1;
 	if (sub->mark >= sub->channel->last_mark)

@@ -39,8 +39,8 @@ hub_variant(struct session *s, enum hub_form form)
 
 	/* With a context of its own a client can't share what is compressed
 	 * for all. */
-	if (form != HUB_EVENT && agreed != NULL && !agreed->server_takeover &&
-	    agreed->server_bits > window_bits_none)
+	if (!hub_form_is_event(form) && agreed != NULL &&
+	    !agreed->server_takeover && agreed->server_bits > window_bits_none)
 		window = agreed->server_bits - window_bits_none;
 	return (uint8_t)(form * HUB_WINDOWS + window);
 }
@@ -298,6 +298,20 @@ batch_add_event(struct hub *hub, struct hub_batch *b,
 	    batch_copy(b, buf_str(&hub->text));
 }
 
+/* Without its id, which each client has its own of: see hub_fanout.c. */
+static bool
+batch_add_tagged(struct hub *hub, struct hub_batch *b,
+    const struct channel_entry *e)
+{
+	buf_clear(&hub->text);
+	buf_clear(&hub->deflated);
+	hub_print_json(&hub->deflated, e);
+	sse_format(&hub->text,
+	    &(struct sse_event){.data = buf_str(&hub->deflated)});
+	return !buf_failed(&hub->text) && !buf_failed(&hub->deflated) &&
+	    batch_copy(b, buf_str(&hub->text));
+}
+
 static bool
 batch_add_text(struct hub *hub, struct hub_batch *b, uint8_t variant,
     const struct channel_entry *e)
@@ -309,6 +323,8 @@ batch_add_text(struct hub *hub, struct hub_batch *b, uint8_t variant,
 		return batch_add_json(hub, b, variant, e);
 	case HUB_EVENT:
 		return batch_add_event(hub, b, e);
+	case HUB_TAGGED:
+		return batch_add_tagged(hub, b, e);
 	case HUB_FORM_COUNT:
 		break;
 	}

@@ -135,6 +135,12 @@ hub_mark_of(const struct hub_channel *ch, const struct channel_entry *e)
 	return ch->is_pattern ? e->next : e->offset;
 }
 
+static inline bool
+hub_form_is_event(enum hub_form form)
+{
+	return form == HUB_EVENT || form == HUB_TAGGED;
+}
+
 /* Whether something may be sent to it still. */
 bool hub_can_send(const struct session *s);
 

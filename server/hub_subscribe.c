@@ -611,3 +611,24 @@ hub_drained(struct session *s)
 			return;
 	}
 }
+
+void
+hub_print_positions(const struct session *s, struct buf *out)
+{
+	const struct subscription *sub;
+	char text[CHANNEL_POSITION_MAX];
+
+	for (sub = s->subscriptions; sub != NULL; sub = sub->next) {
+		struct channel_position pos = {
+			.epoch = sub->channel->epoch, .offset = sub->mark};
+
+		if (sub->channel->is_pattern)
+			continue;
+		if (out->len > 0)
+			buf_add_byte(out, ',');
+		buf_add(out, hub_channel_name(sub->channel));
+		buf_add_byte(out, '=');
+		buf_add(out, str_from(text,
+		    channel_position_print(&pos, text)));
+	}
+}

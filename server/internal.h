@@ -34,6 +34,7 @@ struct offload;
 struct peers;
 struct rate_table;
 struct postbox;
+struct socket_table;
 struct sse_shared;
 struct ws_shared;
 
@@ -64,6 +65,7 @@ struct server {
 	struct memo *memo;
 
 	struct pool conns, requests;
+	struct pool contexts;	/* without a request */
 	struct arena_cache arenas;
 	struct wheel conn_timers, request_timers;
 	struct clock clock;
@@ -93,6 +95,7 @@ struct server {
 	struct hub *hub;
 	struct ws_shared *ws;		/* what all WebSockets share: ws.c */
 	struct sse_shared *sse;		/* and all event streams: sse.c */
+	struct socket_table *sockets;	/* of modules: socket.h */
 	struct postbox *postbox;	/* of lane_post(); NULL: none yet */
 
 	struct conn *queued;		/* looked at when the turn ends */

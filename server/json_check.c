@@ -285,10 +285,9 @@ unicode_of(const char **p)
 	return c;
 }
 
-/* A checked string without its escapes, which are never shorter than what they
- * stand for. */
-static struct str
-unescape(struct arena *a, struct str s)
+/* Escapes are never shorter than what they stand for. */
+struct str
+json_unescape(struct arena *a, struct str s)
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 	const char *p = s.p, *end = s.p + s.len, *letter;
@@ -317,7 +316,7 @@ reader_add_key(struct reader *r, const char *from, bool has_escape)
 	struct key *bigger;
 
 	if (has_escape) {
-		text = unescape(&r->arena, text);
+		text = json_unescape(&r->arena, text);
 		if (text.p == NULL)
 			return reader_no_memory(r);
 	}

@@ -19,6 +19,7 @@
 #ifndef CORELANE_SERVER_JSON_CHECK_H
 #define CORELANE_SERVER_JSON_CHECK_H
 
+#include "common/arena.h"
 #include "common/str.h"
 
 #define JSON_DEPTH_DEFAULT 64
@@ -36,5 +37,9 @@ struct json_fault {
  * Returns 0, or -1 with *ret_fault filled. */
 int json_check(struct str text, unsigned depth, struct json_fault *ret_fault)
     __attribute__((warn_unused_result));
+
+/* The inside of a checked string, without its quotes, and then without its
+ * escapes: in the arena; .p NULL when there is no memory. */
+struct str json_unescape(struct arena *a, struct str s);
 
 #endif

@@ -194,8 +194,10 @@ module_declares_content(const struct lane_field *f)
 static const char *
 module_route_fault(const struct lane_route *first, const struct lane_route *r)
 {
-	if (r->run == NULL)
-		return "has no run()";
+	if (r->run == NULL && r->websocket == NULL && r->events == NULL)
+		return "has no run(), .websocket or .events";
+	if (r->run == NULL && r->body != LANE_BODY_WHOLE)
+		return "has no run() for the content that it takes";
 	if (module_has_two(first, r))
 		return "is there twice";
 	if (r->body == LANE_BODY_STREAM && r->on_body == NULL)
@@ -229,8 +231,14 @@ module_add_route(struct module_load *load, const struct lane_route *def)
 		    "'%s'", def->name, def->methods);
 		return -1;
 	}
+	/* What can only become a socket is asked for by GET. */
+	if (def->run == NULL && def->methods == NULL)
+		route->methods = METHOD_BIT(METHOD_GET);
 	route->module = m;
 	route->def = def;
+	if (socket_route_init(&route->sockets, def, load->srv->config,
+	    &load->set->arena) == -1)
+		return -1;
 	route->name = arena_printf(&load->set->arena, "%.*s.%s",
 	    STR_FMT(m->config->name), def->name);
 	m->route_count++;
@@ -573,7 +581,7 @@ module_tell_bad_shape(const struct module *m, struct request *r, int rc)
 	r->srv->stats->handler_errors++;
 	log_error("%.*s %.*s: route %.*s: module %.*s: on_request_error "
 	    "returned %d without an answer that is an error's (request %.*s)",
-	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
+	    STR_FMT(r->head->method_name), STR_FMT(request_log_target(r)),
 	    STR_FMT(request_route(r)), STR_FMT(m->config->name), rc,
 	    STR_FMT(r->id));
 }

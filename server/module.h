@@ -23,6 +23,7 @@
 #include "common/error.h"
 #include "config/config.h"
 #include "server/request.h"
+#include "server/socket.h"
 
 struct args;
 struct args_spec;
@@ -36,6 +37,7 @@ struct module_route {
 	struct args_spec *args;		/* NULL: nothing is declared */
 	struct str name;		/* "api.user" */
 	unsigned methods;
+	struct socket_route sockets;	/* its WebSockets and streams */
 };
 
 struct module {

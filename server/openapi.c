@@ -277,8 +277,16 @@ print_responses(struct openapi *o, const struct operation *op, enum method m)
 {
 	int invalid = op->module != NULL ? op->module->def->invalid_status : 0;
 
+	bool is_socket = op->module != NULL &&
+	    op->module->def->websocket != NULL;
+
 	openapi_open(o, "responses", '{');
-	print_response(o, good_status(op->route->config));
+	if (is_socket && m == METHOD_GET)
+		print_response(o, 101);
+	/* A stream of events, too, is a 200. */
+	if (!is_socket || op->module->def->run != NULL ||
+	    op->module->def->events != NULL)
+		print_response(o, good_status(op->route->config));
 	if (op->args != NULL)
 		print_response(o, 400);
 	if (op->has_basic || op->jwt_methods & METHOD_BIT(m))
@@ -291,6 +299,8 @@ print_responses(struct openapi *o, const struct operation *op, enum method m)
 		if (invalid != 400)
 			print_response(o, invalid != 0 ? invalid : 422);
 	}
+	if (op->module != NULL && op->module->def->run == NULL)
+		print_response(o, is_socket ? 426 : 406);
 	if (op->rate_status != 0)
 		print_response(o, op->rate_status);
 	openapi_open(o, "default", '{');

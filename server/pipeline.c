@@ -161,7 +161,7 @@ pipeline_fail(struct request *r, int result)
 	r->srv->stats->handler_errors++;
 	request_give_id(r);
 	log_error("%.*s %.*s: route %.*s: %.*s: %s (request %.*s)",
-	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
+	    STR_FMT(r->head->method_name), STR_FMT(request_log_target(r)),
 	    STR_FMT(request_route(r)), STR_FMT(name), what, STR_FMT(r->id));
 	response_reset(r);
 	if (result == -ENOMEM)
@@ -253,7 +253,7 @@ request_resume(struct request *r, int result)
 {
 	if (r->phase != PHASE_PENDING || r->is_running) {
 		log_error("%.*s: resumed while it isn't pending",
-		    STR_FMT(r->head->target));
+		    STR_FMT(request_log_target(r)));
 		return;
 	}
 	r->phase = r->pending_from;

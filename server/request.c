@@ -109,6 +109,54 @@ request_route(const struct request *r)
 	return r->route != NULL ? r->route->config->path : STR("none");
 }
 
+/* Behind the next "access_token=" of a query, or the end. */
+static size_t
+find_token(struct str text, size_t from)
+{
+	static const char name[] = "access_token=";
+	const char *p;
+	size_t at = from;
+
+	while (at < text.len && (p = memmem(text.p + at, text.len - at, name,
+	    sizeof(name) - 1)) != NULL) {
+		at = (size_t)(p - text.p) + sizeof(name) - 1;
+		if (p > text.p && (p[-1] == '?' || p[-1] == '&'))
+			return at;
+	}
+	return text.len;
+}
+
+struct str
+request_hide_token(struct str text, struct arena *a)
+{
+	size_t from = 0, at = find_token(text, 0), len = 0;
+	char *out;
+
+	if (at >= text.len)
+		return text;
+	/* A value that is empty grows. */
+	out = a != NULL ? arena_alloc(a, 4 * text.len) : NULL;
+	if (out == NULL)
+		return str_from(text.p, at);
+	for (; at < text.len; at = find_token(text, from)) {
+		memcpy(out + len, text.p + from, at - from);
+		memcpy(out + len + (at - from), "***", 3);
+		len += at - from + 3;
+		for (from = at; from < text.len && text.p[from] != '&'; from++)
+			;
+	}
+	memcpy(out + len, text.p + from, text.len - from);
+	return str_from(out, len + text.len - from);
+}
+
+struct str
+request_log_target(struct request *r)
+{
+	return r->head->query.p == NULL ?
+	    r->head->target :
+	    request_hide_token(r->head->target, &r->arena);
+}
+
 struct str
 request_field(const struct request *r, struct str name)
 {

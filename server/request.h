@@ -196,6 +196,15 @@ int response_render_error(struct request *r);
 /* The pattern of its route, for the log; "none". */
 struct str request_route(const struct request *r);
 
+/*
+ * The target, for logs: the value of ?access_token= (RFC 6750 2.3) is "***".
+ * In the arena where that changes it; without memory it ends in front of it.
+ * request_hide_token(): the same of any text that has a query; a NULL arena is
+ * want of memory.
+ */
+struct str request_log_target(struct request *r);
+struct str request_hide_token(struct str text, struct arena *a);
+
 /* Reading it.  What isn't there comes as .p == NULL. */
 struct str request_param(const struct request *r, struct str name);
 struct str request_field(const struct request *r, struct str name);

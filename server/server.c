@@ -17,6 +17,7 @@
 
 #include "server/access_log.h"
 #include "server/alarm.h"
+#include "server/channel.h"
 #include "server/conn.h"
 #include "server/ctx.h"
 #include "server/db/api.h"
@@ -32,6 +33,7 @@
 #include "server/peers.h"
 #include "server/pipeline.h"
 #include "server/session.h"
+#include "server/socket.h"
 #include "server/sse.h"
 #include "server/ws.h"
 
@@ -82,15 +84,19 @@ server_init_modules(struct server *srv, const struct server_args *args,
     struct error *err)
 {
 	struct config_problems problems = {0};
+	int rc;
 
 	if (ctx_tasks_init(srv) == -1)
 		return error_nomem(err, "an event");
 	srv->modules = module_set_new(srv, args->modules, &problems);
-	if (srv->modules == NULL)
+	if (srv->modules != NULL)
+		channel_check_rules(srv, &problems);
+	if (srv->modules == NULL || problems.count > 0)
 		error_set(err, ERROR_INVALID, "%s", problems.count > 0
 		    ? problems.item[0] : "no memory for modules");
+	rc = srv->modules != NULL && problems.count == 0 ? 0 : -1;
 	config_problems_done(&problems);
-	return srv->modules != NULL ? 0 : -1;
+	return rc;
 }
 
 static int
@@ -216,6 +222,7 @@ server_new(const struct server_args *args, struct error *err)
 	wheel_init(&srv->sql_transactions, srv->clock.mono_ms);
 	pool_init(&srv->conns, sizeof(struct conn));
 	pool_init(&srv->requests, sizeof(struct request));
+	pool_init(&srv->contexts, sizeof(struct lane_ctx));
 	arena_cache_init(&srv->arenas, ARENA_SPARE_MAX);
 	if (server_init_buffers(srv, err) == -1 ||
 	    ws_init(srv, err) == -1 ||
@@ -269,6 +276,7 @@ server_free(struct server *srv)
 	postbox_free(srv->postbox);
 	fetcher_free(srv->fetcher);
 	alarms_free(srv->alarms);
+	socket_done(srv);
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
 	module_set_free(srv->modules);
@@ -283,6 +291,7 @@ server_free(struct server *srv)
 	free(srv->scratch);
 	pool_done(&srv->conns);
 	pool_done(&srv->requests);
+	pool_done(&srv->contexts);
 	arena_cache_done(&srv->arenas);
 	config_unref(srv->config);
 	free(srv);

@@ -332,6 +332,17 @@ sse_note_sent(struct session *s)
 	e->sent_ms = (uint32_t)e->srv->clock.mono_ms;
 }
 
+void
+sse_tag(struct session *s, struct buf *out)
+{
+	struct sse *e = sse_from(s);
+
+	if (e->options->app->tag != NULL)
+		e->options->app->tag(e, out);
+	else
+		hub_print_positions(s, out);
+}
+
 enum session_sent
 sse_send(struct sse *e, const struct sse_event *event)
 {

@@ -32,6 +32,10 @@ struct sse_app {
 	const char *name;
 	void (*open)(struct sse *e);	/* may be NULL */
 	void (*drain)(struct sse *e);	/* may be NULL */
+	/* Appends the id of an event that is about to be sent to it as
+	 * HUB_TAGGED: one that isn't the same for all who get it.  NULL:
+	 * hub_print_positions(). */
+	void (*tag)(struct sse *e, struct buf *out);
 	/* It is over.  Frees the app's state.  Never NULL. */
 	void (*close)(struct sse *e);
 };
@@ -80,6 +84,9 @@ enum session_sent sse_send(struct sse *e, const struct sse_event *event);
 
 /* For what sends to it past sse_send(): no heartbeat is due for a while. */
 void sse_note_sent(struct session *s);
+
+/* The id of an event that is about to be sent to it: see struct sse_app. */
+void sse_tag(struct session *s, struct buf *out);
 
 /* Ends it; retry_ms: how long the client should wait, 0: as it knows. */
 void sse_close(struct sse *e, int64_t retry_ms, const char *reason);

@@ -297,7 +297,7 @@ stream_take(struct lane_ctx *c, int result, const char *mistake)
 		    : "another status than its stream's";
 	request_give_id(r);
 	log_error("%.*s %.*s: route %.*s: stream cut off: %s (request %.*s)",
-	    STR_FMT(r->head->method_name), STR_FMT(r->head->target),
+	    STR_FMT(r->head->method_name), STR_FMT(request_log_target(r)),
 	    STR_FMT(request_route(r)), mistake, STR_FMT(r->id));
 	r->srv->stats->handler_errors++;
 	s->has_failed = true;

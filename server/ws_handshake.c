@@ -238,9 +238,7 @@ ws_origin_is_allowed(const struct request *r, struct str origin,
 	return false;
 }
 
-/* RFC 6455 10.2: browsers tell whose page it is that asks, with the cookies of
- * its visitor; others needn't, and send none. */
-static bool
+bool
 ws_check_origin(const struct request *r, const struct config_strings *origins)
 {
 	const struct head *h = r->head;

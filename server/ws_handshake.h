@@ -23,4 +23,9 @@ struct ws_agreed {
 int ws_handshake(struct request *r, const struct ws_options *options,
     struct ws_agreed *ret_agreed);
 
+/* RFC 6455 10.2: browsers tell whose page it is that asks, with the cookies of
+ * its visitor; others needn't, and send none.  For POST, too. */
+bool ws_check_origin(const struct request *r,
+    const struct config_strings *origins);
+
 #endif

@@ -29,12 +29,13 @@
 #define NEEDS_CONFIG	0x40u	/* -c must be there */
 #define NEEDS_SERVER	0x80u	/* -c or -s must be there */
 #define TAKES_CLAIMS	0x100u	/* --claims, --expires, --route */
+#define TAKES_MORE	0x200u	/* one operand that may be missing */
 
 struct cli_command {
 	const char *name;
 	const char *usage;	/* what may follow the name */
 	const char *help;	/* NULL: not listed, for tools */
-	const char *operand;	/* the name of its one operand, or NULL */
+	const char *operand;	/* what is said where it is missing, or NULL */
 	unsigned takes;
 	int (*run)(const struct cli_args *args);
 };
@@ -53,14 +54,21 @@ static const struct cli_command cli_commands[] = {
 	    ASKS | TAKES_JSON, cli_status},
 	{"reload", "-c FILE", "take the configuration anew; nothing is lost",
 	    NULL, ASKS, cli_reload},
-	{"scale", "N -c FILE", "serve with N workers from now on", "N",
-	    ASKS, cli_scale},
+	{"scale", "N -c FILE", "serve with N workers from now on",
+	    "say how many", ASKS, cli_scale},
 	{"stop", "[--now] -c FILE", "drain and stop; --now: at once", NULL,
 	    ASKS | TAKES_NOW, cli_stop},
 	{"reopen", "-c FILE", "open the log files again, after rotation",
 	    NULL, ASKS, cli_reopen},
+	{"channels", "[PATTERN] [--json] -c FILE",
+	    "channels, with subscribers, messages and rates", NULL,
+	    ASKS | TAKES_JSON | TAKES_MORE, cli_channels},
+	{"publish", "CHANNEL [TEXT] -c FILE",
+	    "publish a text, or standard input; --json: as JSON",
+	    "say in which channel", ASKS | TAKES_JSON | TAKES_MORE,
+	    cli_publish},
 	{"new", "DIR", "make a module to start from: source, build file, test",
-	    "DIR", 0, cli_new},
+	    "say which folder", 0, cli_new},
 	{"token", "-c FILE --claims JSON",
 	    "a JSON Web Token, signed as the file's \"jwt\" wants", NULL,
 	    TAKES_CONFIG | NEEDS_CONFIG | TAKES_CLAIMS, cli_token},
@@ -266,11 +274,10 @@ cli_find_fault(const struct cli_command *c, const struct cli_parsed *p,
 	if (c->takes & NEEDS_SERVER && p->args.config == NULL &&
 	    p->args.socket == NULL)
 		return "say which server with -c FILE or -s SOCKET";
-	if (operand_count > (c->operand != NULL ? 1 : 0))
+	if (operand_count > (c->operand != NULL) + !!(c->takes & TAKES_MORE))
 		return "too many arguments";
 	if (c->operand != NULL && operand_count == 0)
-		return strcmp(c->operand, "N") == 0 ? "say how many"
-		    : "say which folder";
+		return c->operand;
 	return NULL;
 }
 
@@ -301,5 +308,6 @@ cli_run(int argc, char **argv)
 	if (fault != NULL)
 		return cli_refuse(c, fault);
 	p.args.operand = first < argc ? argv[first] : NULL;
+	p.args.operand2 = first + 1 < argc ? argv[first + 1] : NULL;
 	return c->run(&p.args);
 }

@@ -28,6 +28,7 @@ struct cli_args {
 	bool json, print, now;	/* --json, --print, --now */
 	const char *claims, *expires, *route; /* of `token`, or NULL */
 	const char *operand;	/* "4" of `scale 4`, or NULL */
+	const char *operand2;	/* the text of `publish`, or NULL */
 };
 
 /* Runs the command that `argv` asks for.  Returns the exit code. */
@@ -43,6 +44,8 @@ int cli_reload(const struct cli_args *args);
 int cli_scale(const struct cli_args *args);
 int cli_stop(const struct cli_args *args);
 int cli_reopen(const struct cli_args *args);
+int cli_channels(const struct cli_args *args);
+int cli_publish(const struct cli_args *args);
 int cli_new(const struct cli_args *args);	/* cli_new.c */
 int cli_token(const struct cli_args *args);	/* cli_token.c */
 int cli_schema(const struct cli_args *args);

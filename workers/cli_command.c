@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/channel_log.h"
 #include "config/config.h"
 #include "server/server.h"
 #include "workers/bridge.h"
@@ -255,7 +256,7 @@ cli_find_socket(const struct cli_args *args, char *out, size_t size,
 }
 
 static int
-cli_ask(const struct cli_args *args, const char *line)
+cli_ask_with(const struct cli_args *args, const struct control_question *q)
 {
 	char path[3 * PATH_MAX];
 	struct error err;
@@ -265,7 +266,7 @@ cli_ask(const struct cli_args *args, const char *line)
 	if (cli_find_socket(args, path, sizeof(path), &err) == -1)
 		return cli_fail(err.text);
 	buf_init(&text, 0);
-	if (control_ask(path, line, &ok, &text, &err) == -1) {
+	if (control_ask(path, q, &ok, &text, &err) == -1) {
 		buf_done(&text);
 		return cli_fail(err.text);
 	}
@@ -274,6 +275,12 @@ cli_ask(const struct cli_args *args, const char *line)
 	fprintf(stderr, "%.*s", STR_FMT(buf_str(&text)));
 	buf_done(&text);
 	return CLI_FAILED;
+}
+
+static int
+cli_ask(const struct cli_args *args, const char *line)
+{
+	return cli_ask_with(args, &(struct control_question){.line = line});
 }
 
 int
@@ -314,4 +321,72 @@ int
 cli_reopen(const struct cli_args *args)
 {
 	return cli_ask(args, "reopen");
+}
+
+int
+cli_channels(const struct cli_args *args)
+{
+	char line[CHANNEL_NAME_MAX + 32];
+
+	if (args->operand != NULL &&
+	    !channel_pattern_is_valid(str_of(args->operand))) {
+		fprintf(stderr, "corelane channels: '%s' is no channel, and no "
+		    "pattern like 'room.*'\n", args->operand);
+		return CLI_USAGE;
+	}
+	snprintf(line, sizeof(line), "channels%s%s%s",
+	    args->json ? " json" : "", args->operand != NULL ? " " : "",
+	    args->operand != NULL ? args->operand : "");
+	return cli_ask(args, line);
+}
+
+/* All of standard input, without the line end of its last line: what `echo`
+ * adds is no part of a message. */
+static int
+cli_read_message(struct buf *out)
+{
+	char part[16384];
+	size_t n;
+
+	while ((n = fread(part, 1, sizeof(part), stdin)) > 0)
+		buf_add(out, str_from(part, n));
+	if (ferror(stdin))
+		return cli_fail("can't read standard input");
+	if (buf_failed(out))
+		return cli_fail("the message is longer than 16 MiB");
+	if (out->len > 0 && out->p[out->len - 1] == '\n')
+		out->len--;
+	return CLI_DONE;
+}
+
+static int
+cli_publish_text(const struct cli_args *args, struct str text)
+{
+	char line[CHANNEL_NAME_MAX + 32];
+
+	snprintf(line, sizeof(line), "publish %s %s",
+	    args->json ? "json" : "text", args->operand);
+	return cli_ask_with(args, &(struct control_question){line, text});
+}
+
+int
+cli_publish(const struct cli_args *args)
+{
+	struct buf text;
+	int rc;
+
+	if (!channel_name_is_valid(str_of(args->operand))) {
+		fprintf(stderr, "corelane publish: '%s' is no channel: 1 to "
+		    "255 of A-Z a-z 0-9 . _ : -\n", args->operand);
+		return CLI_USAGE;
+	}
+	if (args->operand2 != NULL && strcmp(args->operand2, "-") != 0)
+		return cli_publish_text(args, str_of(args->operand2));
+	buf_init(&text, CONTROL_CONTENT_MAX);
+	rc = cli_read_message(&text);
+	if (rc == CLI_DONE)
+		rc = cli_publish_text(args,
+		    text.len > 0 ? buf_str(&text) : STR(""));
+	buf_done(&text);
+	return rc;
 }

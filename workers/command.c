@@ -15,6 +15,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/command_channels.h"
 #include "workers/control.h"
 #include "workers/notify.h"
 #include "workers/reload.h"
@@ -302,8 +303,40 @@ command_status(struct supervisor *sup, struct control_client *client,
 	buf_done(&text);
 }
 
+/* Commands about channels, which are answered at once. */
+static void
+command_channel(struct supervisor *sup, struct control_client *client,
+    const char *line, struct str content)
+{
+	struct str words = str_of(line), first;
+	struct buf text;
+	bool ok;
+
+	buf_init(&text, 0);
+	(void)str_cut(&words, ' ', &first);
+	if (str_eq(first, STR("publish")))
+		ok = command_publish(sup, words, content, &text);
+	else
+		ok = command_channels(sup, words, &text);
+	if (buf_failed(&text))
+		command_answer(client, false, "no memory for the answer\n");
+	else
+		control_answer(client, ok, buf_str(&text));
+	buf_done(&text);
+}
+
+static bool
+has_word(const char *line, const char *word)
+{
+	size_t len = strlen(word);
+
+	return strncmp(line, word, len) == 0 &&
+	    (line[len] == '\0' || line[len] == ' ');
+}
+
 void
-command_run(void *ctx, struct control_client *client, const char *line)
+command_run(void *ctx, struct control_client *client, const char *line,
+    struct str content)
 {
 	struct supervisor *sup = ctx;
 	unsigned count;
@@ -313,6 +346,8 @@ command_run(void *ctx, struct control_client *client, const char *line)
 		command_status(sup, client, false);
 	} else if (strcmp(line, "status json") == 0) {
 		command_status(sup, client, true);
+	} else if (has_word(line, "channels") || has_word(line, "publish")) {
+		command_channel(sup, client, line, content);
 	} else if (strcmp(line, "reload") == 0) {
 		command_reload(sup, client);
 	} else if (sscanf(line, "scale %9u%n", &count, &used) == 1 &&

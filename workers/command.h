@@ -3,6 +3,7 @@
  * What may be asked of a running server over its control socket, one line each:
  *
  *	status [json] | reload | scale N | stop [now] | reopen
+ *	channels [json] [PATTERN] | publish text|json CHANNEL
  *
  * A command is answered when it is done, not when it is begun: what takes time
  * becomes an order, and command_settle() looks each time something changed
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "common/str.h"
+
 struct control_client;
 struct order;
 struct supervisor;
@@ -27,7 +30,8 @@ TAILQ_HEAD(order_list, order);
 
 /* Runs one line; ctx: the supervisor.  The client gets exactly one answer, now
  * or later. */
-void command_run(void *ctx, struct control_client *client, const char *line);
+void command_run(void *ctx, struct control_client *client, const char *line,
+    struct str content);
 
 /* Begins a reload, or notes that there shall be another.
  * client: who waits for it; NULL for a signal. */

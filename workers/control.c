@@ -28,9 +28,9 @@
 #define CONTROL_IDLE_S 10	/* to send a line, or to read on */
 
 /*
- *	READING --line--> WAITING --answer--> ANSWERING --sent--> freed
- *	   |                 | hangs up
- *	   +--> freed        +--> `bev` is NULL; freed by its answer
+ *	READING --line, content--> WAITING --answer--> ANSWERING --> freed
+ *	   |                          | hangs up
+ *	   +--> freed                 +--> `bev` is NULL; freed by its answer
  */
 enum control_state { CONTROL_READING, CONTROL_WAITING, CONTROL_ANSWERING };
 
@@ -39,6 +39,8 @@ struct control_client {
 	struct control *ctl;
 	struct bufferevent *bev;	/* NULL: hung up */
 	enum control_state state;
+	char *line;			/* owned: its content isn't whole */
+	size_t content_len;
 };
 
 struct control {
@@ -61,6 +63,7 @@ control_client_free(struct control_client *client)
 	ctl->client_count--;
 	if (client->bev != NULL)
 		bufferevent_free(client->bev);
+	free(client->line);
 	free(client);
 }
 
@@ -94,25 +97,84 @@ control_client_on_end(struct bufferevent *bev, short what, void *arg)
 	control_client_free(client);
 }
 
+/* Takes " +LENGTH" off a line.  Returns 1; 0 where there is no such end; -1
+ * when it is more than we take. */
+static int
+control_cut_length(char *line, size_t *ret_len)
+{
+	char *mark = strrchr(line, ' ');
+	uint64_t n;
+
+	if (mark == NULL || mark[1] != '+')
+		return 0;
+	if (str_to_u64(str_of(mark + 2), &n) == -1 || n > CONTROL_CONTENT_MAX)
+		return -1;
+	*mark = '\0';
+	*ret_len = (size_t)n;
+	return 1;
+}
+
+static void
+control_client_run(struct control_client *client, struct str content)
+{
+	char *line = client->line;
+
+	client->line = NULL;
+	client->state = CONTROL_WAITING;
+	bufferevent_set_timeouts(client->bev, NULL, NULL);
+	client->ctl->fn(client->ctl->ctx, client, line, content);
+	free(line);
+}
+
+/* Reads the line.  Returns -1 where there is none yet, or the client had to
+ * go. */
+static int
+control_client_read_line(struct control_client *client, struct evbuffer *input)
+{
+	int rc;
+
+	client->line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF);
+	if (client->line == NULL) {
+		if (evbuffer_get_length(input) > CONTROL_LINE_BYTES)
+			control_client_free(client);
+		return -1;
+	}
+	rc = control_cut_length(client->line, &client->content_len);
+	if (rc == 1) {
+		/* So that a long message doesn't come in small steps. */
+		bufferevent_setwatermark(client->bev, EV_READ,
+		    client->content_len, 0);
+		return 0;
+	}
+	if (rc == -1)
+		control_client_free(client);
+	else
+		control_client_run(client, str_from(NULL, 0));
+	return -1;
+}
+
 static void
 control_client_on_line(struct bufferevent *bev, void *arg)
 {
 	struct control_client *client = arg;
 	struct evbuffer *input = bufferevent_get_input(bev);
-	char *line;
+	const char *p;
+	size_t len;
 
-	if (client->state != CONTROL_READING)
+	if (client->state != CONTROL_READING ||
+	    (client->line == NULL &&
+		control_client_read_line(client, input) == -1))
 		return;
-	line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF);
-	if (line == NULL) {
-		if (evbuffer_get_length(input) > CONTROL_LINE_BYTES)
-			control_client_free(client);
+	len = client->content_len;
+	if (evbuffer_get_length(input) < len)
 		return;
-	}
-	client->state = CONTROL_WAITING;
-	bufferevent_set_timeouts(bev, NULL, NULL);
-	client->ctl->fn(client->ctl->ctx, client, line);
-	free(line);
+	p = "";
+	if (len > 0)
+		p = (const char *)evbuffer_pullup(input, (ev_ssize_t)len);
+	if (p == NULL)
+		control_client_free(client);
+	else
+		control_client_run(client, str_from(p, len));
 }
 
 void
@@ -322,9 +384,37 @@ control_read_answer(struct str answer, bool *ret_ok, struct buf *ret_text,
 	return 0;
 }
 
+/* All of it, or -1. */
+static int
+control_send(int fd, struct str s)
+{
+	ssize_t n;
+
+	while (s.len > 0) {
+		n = send(fd, s.p, s.len, MSG_NOSIGNAL);
+		if (n == -1)
+			return -1;
+		s = str_from(s.p + n, s.len - (size_t)n);
+	}
+	return 0;
+}
+
+static int
+control_send_question(int fd, const struct control_question *q)
+{
+	char length[32];
+
+	snprintf(length, sizeof(length), " +%zu", q->content.len);
+	if (control_send(fd, str_of(q->line)) == -1 ||
+	    (q->content.p != NULL && control_send(fd, str_of(length)) == -1) ||
+	    control_send(fd, STR("\n")) == -1)
+		return -1;
+	return control_send(fd, q->content);
+}
+
 int
-control_ask(const char *path, const char *line, bool *ret_ok,
-    struct buf *ret_text, struct error *err)
+control_ask(const char *path, const struct control_question *question,
+    bool *ret_ok, struct buf *ret_text, struct error *err)
 {
 	int fd = control_connect(path, err), rc;
 	struct buf answer;
@@ -334,9 +424,7 @@ control_ask(const char *path, const char *line, bool *ret_ok,
 	if (fd == -1)
 		return -1;
 	buf_init(&answer, 0);
-	n = send(fd, line, strlen(line), MSG_NOSIGNAL);
-	if (n != -1)
-		n = send(fd, "\n", 1, MSG_NOSIGNAL);
+	n = control_send_question(fd, question);
 	/* Until the end of the stream, so that `stop` returns when all of the
 	 * server is gone. */
 	while (n != -1 && (n = read(fd, part, sizeof(part))) > 0)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Files as C: embed.py OUT NAME FILE...
+"""Files as C: embed.py [--include HEADER] OUT NAME FILE...
 
 Writes a table of name and content, ended by a NULL name:
 
     const struct embedded NAME[] = {{"module.c", "...", 123}, ...};
 
-The name is the file's without its folder and a trailing ".in".  Not here: what
-is done with them.
+The name is the file's without its folder and a trailing ".in".  HEADER has the
+struct: common/embedded.h, unless another is given.  Not here: what is done with
+them.
 """
 import os
 import sys
@@ -35,12 +36,18 @@ def literal(data):
 
 
 def main():
-    out, name, files = sys.argv[1], sys.argv[2], sys.argv[3:]
+    args = sys.argv[1:]
+    header = "common/embedded.h"
+    if args[0] == "--include":
+        header, args = args[1], args[2:]
+    out, name, files = args[0], args[1], args[2:]
     with open(out, "w", encoding="ascii") as to:
+        # C11 promises no more than 4095 bytes in a literal; gcc takes any.
         to.write('/* Made by scripts/tools/embed.py. */\n'
-                 '#include "common/embedded.h"\n\n'
+                 '#pragma GCC diagnostic ignored "-Woverlength-strings"\n'
+                 '#include "%s"\n\n'
                  "extern const struct embedded %s[];\n\n"
-                 "const struct embedded %s[] = {\n" % (name, name))
+                 "const struct embedded %s[] = {\n" % (header, name, name))
         for path in files:
             with open(path, "rb") as f:
                 data = f.read()

@@ -56,6 +56,17 @@ module_handler_body(const void *state)
 	return HANDLER_BODY_WHOLE;
 }
 
+/* A route for sockets alone, and a request that wants none. */
+static int
+module_refuse_plain(struct request *r, const struct lane_route *def)
+{
+	if (def->websocket == NULL)
+		return response_error(r, 406, "only text/event-stream is here");
+	/* RFC 9110 15.5.22: it says to what. */
+	(void)response_set(r, STR("Upgrade"), STR("websocket"));
+	return response_error(r, 426, "only WebSockets are here");
+}
+
 static int
 module_handler_run(struct request *r, const void *state)
 {
@@ -70,6 +81,10 @@ module_handler_run(struct request *r, const void *state)
 	c->route = route;
 	if (route->args != NULL && (rc = args_check(c, route->args)) != 0)
 		return rc;
+	if (socket_is_asked(r, route))
+		return socket_run(r, route);
+	if (route->def->run == NULL)
+		return module_refuse_plain(r, route->def);
 	since = ctx_enter(c);
 	rc = ctx_result(c, route->def->run(c), true);
 	ctx_leave(c, since);
@@ -209,7 +224,7 @@ module_tell_after(const struct module_use *use, struct request *r)
 	request_give_id(r);
 	log_error("%.*s %.*s: route %.*s: the after hook of %.*s.%s answered, "
 	    "which is too late (request %.*s)", STR_FMT(r->head->method_name),
-	    STR_FMT(r->head->target), STR_FMT(request_route(r)),
+	    STR_FMT(request_log_target(r)), STR_FMT(request_route(r)),
 	    STR_FMT(use->module->config->name), use->def->name,
 	    STR_FMT(r->id));
 }

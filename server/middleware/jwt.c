@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "jwt": who is asking, by a JSON Web Token in `Authorization: Bearer` or a
- * cookie (RFC 6750).
+ * "jwt": who is asking, by a JSON Web Token in `Authorization: Bearer`, a
+ * cookie, or the query (RFC 6750).
  *
  * What was found out goes on with the request: "jwt" is the payload as JSON,
  * "jwt.<claim>" each claim that is a text, a number or a boolean.
@@ -26,6 +26,7 @@
 #include "server/internal.h"
 #include "server/jwt_config.h"
 #include "server/middleware.h"
+#include "server/query.h"
 #include "server/watch.h"
 
 /* Whole numbers up to here are whole in a double. */
@@ -199,6 +200,22 @@ jwt_is_for(const struct jwt *st, enum method method)
 	    methods & METHOD_BIT(method);
 }
 
+/* RFC 6750 2.3: the name is the RFC's, so that logs know what to hide (see
+ * request_log_target()). */
+static struct str
+jwt_find_query(struct request *r)
+{
+	const struct query_list *list;
+	const struct pair *pair = NULL;
+
+	if (r->head->query.p == NULL)
+		return str_from(NULL, 0);
+	list = query_parse(r->head->query, &r->arena);
+	if (list != NULL)
+		pair = query_find(list, STR("access_token"), 0);
+	return pair != NULL ? pair->value : str_from(NULL, 0);
+}
+
 static struct str
 jwt_find(struct request *r, const struct jwt *st)
 {
@@ -207,6 +224,8 @@ jwt_find(struct request *r, const struct jwt *st)
 	if (token.p == NULL && st->cfg->jwt.cookie.len > 0)
 		token = cookie_find(request_get(r, FIELD_COOKIE),
 		    st->cfg->jwt.cookie);
+	if (token.p == NULL && st->cfg->jwt.query)
+		token = jwt_find_query(r);
 	return token;
 }
 

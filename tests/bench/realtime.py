@@ -63,6 +63,7 @@ class Bench(typing.NamedTuple):
 
 
 def config_change(config, workers=1):
+    """Pings are left to --idle and --subscribers: load_ws counts bytes."""
     config["routes"] = ROUTES + config["routes"]
     config["channels"] = [RULE, {"match": "*"}]
     config["workers"] = config["max_workers"] = workers

@@ -103,7 +103,9 @@ GOOD = {
                   "${NO_SUCH:-true}", "log": {"level": "${NO_SUCH:-warn}"},
                   "timeouts": {"head": "${NO_SUCH:-3}s"},
                   "limits": {"body_bytes": "${NO_SUCH:-4}KiB"}},
-    "keys of later builds": {"channels": None, "cluster": None},
+    "channels": {"cluster": None, "channels": [
+        {"match": "room.*", "history": {"messages": 0}, "publish": "token",
+         "presence": "members", "join_leave": True}]},
     "no modules": {"modules": []},
     "a route's limit": {"routes": [
         {"path": "/", "handler": "echo", "body_bytes": "2MiB"},

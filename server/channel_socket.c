@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels by WebSocket: the handshake, and what isn't the protocol.
+ *
+ *	GET /channels/room.1		messages are the data, both ways
+ *	the same + corelane.json	the protocol, subscribed already
+ *	GET /channels			the protocol
+ *
+ * Owns: the state of each such WebSocket.
+ * Here: what is common, and the raw kind.  Not here: the protocol
+ * (channel_protocol.c), frames (ws.c).
+ * Context: a worker's loop.  handlers/channel.c -> [channel_socket.c] -> ws.c
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "server/channel_print.h"
+#include "server/channel_route.h"
+#include "server/internal.h"
+#include "server/json_check.h"
+#include "server/problem.h"
+#include "server/query.h"
+
+/* --- what requests ask for --- */
+
+struct str
+channel_query(struct request *r, const char *name)
+{
+	const struct query_list *list = query_parse(r->head->query, &r->arena);
+	const struct pair *found =
+	    list != NULL ? query_find(list, str_of(name), 0) : NULL;
+
+	return found != NULL ? found->value : str_from(NULL, 0);
+}
+
+int
+channel_refuse(struct request *r, int rc)
+{
+	const struct channel_failure *f = channel_failure(rc);
+	struct lane_problem problem = {
+		.status = f->status,
+		.message = {f->message, strlen(f->message)},
+		.retry_after_s = f->status == 503,
+	};
+
+	if (problem.retry_after_s > 0 &&
+	    response_set(r, STR("Retry-After"), STR("1")) == -1)
+		return -ENOMEM;
+	return problem_set(r, &problem);
+}
+
+bool
+channel_info_is_valid(struct str info)
+{
+	struct json_fault fault;
+
+	return info.len <= CHANNEL_INFO_MAX && json_check(info, 8, &fault) == 0;
+}
+
+static struct channel_start *
+start_alloc(struct str name, struct str info)
+{
+	struct channel_start *start =
+	    calloc(1, sizeof(*start) + name.len + info.len);
+	char *at;
+
+	if (start == NULL)
+		return NULL;
+	at = mempcpy(start->text, name.p, name.len);
+	if (info.len > 0)
+		memcpy(at, info.p, info.len);
+	start->args.channel = str_from(start->text, name.len);
+	start->info = str_from(start->text + name.len, info.len);
+	return start;
+}
+
+int
+channel_start_new(struct request *r, struct channel_client *client,
+    struct str name, struct str since, struct channel_start **ret_start)
+{
+	struct str info = channel_query(r, "info");
+	struct str history = channel_query(r, "history");
+	struct channel_start *start;
+	uint64_t count = 0;
+	int rc = channel_may(client, CHANNEL_SUBSCRIBE, name,
+	    str_from(NULL, 0));
+
+	if (rc < 0)
+		return channel_refuse(r, rc);
+	if (info.len > 0 && !channel_info_is_valid(info))
+		return response_error(r, 400, "info: must be a JSON value of "
+		    "at most 255 bytes");
+	if (history.p != NULL && str_to_u64(history, &count) == -1)
+		return response_error(r, 400, "history: must be a number");
+	if ((start = start_alloc(name, info)) == NULL)
+		return -ENOMEM;
+	start->args.rule = channel_rule(r->srv->config, start->args.channel);
+	start->args.history = count < CHANNEL_HISTORY_MAX ?
+	    (unsigned)count :
+	    CHANNEL_HISTORY_MAX;
+	start->args.wants_recovery = since.p != NULL;
+	if (since.p != NULL &&
+	    !channel_position_parse(since, &start->args.since)) {
+		free(start);
+		return response_error(r, 400, "since: must be a position, as "
+		    "\"5f3a9c21:42\"");
+	}
+	*ret_start = start;
+	return 0;
+}
+
+void
+channel_start_free(struct channel_start *start)
+{
+	struct channel_start *next;
+
+	for (; start != NULL; start = next) {
+		next = start->next;
+		free(start);
+	}
+}
+
+/* --- the WebSocket's life --- */
+
+static void
+socket_free(struct channel_socket *st)
+{
+	channel_presence_done(st->client.srv, &st->presence);
+	channel_client_done(&st->client);
+	channel_start_free(st->start);
+	free(st->name);
+	free(st);
+}
+
+/* Subscribes a raw one: it is given nothing but data, and learns of failure by
+ * the close. */
+static void
+socket_begin_raw(struct ws *w, struct channel_socket *st,
+    struct channel_start *start)
+{
+	struct channel_who who = {channel_client_user(&st->client),
+		start->info};
+	int rc;
+
+	start->args.form = HUB_RAW;
+	rc = channel_subscribe(ws_session(w), &st->presence, &start->args,
+	    &who);
+	if (rc < 0 && rc != -ENOTCONN)
+		ws_close(w, WS_CLOSE_TRY_LATER,
+		    str_of(channel_failure(rc)->message));
+}
+
+static void
+socket_open(struct ws *w)
+{
+	struct channel_socket *st = ws_state(w);
+	struct channel_start *start = st->start;
+
+	ws_set_expiry(w, channel_client_expiry(&st->client));
+	st->start = NULL;
+	st->is_protocol = start == NULL || ws_protocol(w).p != NULL;
+	if (start != NULL && st->is_protocol)
+		channel_protocol_begin(w, st, start);
+	else if (start != NULL)
+		socket_begin_raw(w, st, start);
+	channel_start_free(start);
+}
+
+static unsigned
+raw_close_code(int rc)
+{
+	if (rc == -EMSGSIZE)
+		return WS_CLOSE_TOO_BIG;
+	return rc == -EACCES || rc == -EINVAL ? WS_CLOSE_POLICY :
+						WS_CLOSE_TRY_LATER;
+}
+
+/* The message is published as it is. */
+static void
+socket_publish_raw(struct ws *w, struct channel_socket *st, struct str data,
+    bool is_text)
+{
+	struct str name = str_of(st->name);
+	int rc = -EACCES;
+
+	if (st->route->cfg->channel.publish)
+		rc = channel_may(&st->client, CHANNEL_PUBLISH, name, data);
+	/* Text has been checked while it came. */
+	if (rc == 0)
+		rc = channel_check(st->client.srv->config, name, data,
+		    CHANNEL_BINARY, NULL);
+	if (rc == 0)
+		rc = channel_publish_checked(st->client.srv, name, data,
+		    is_text ? CHANNEL_TEXT : CHANNEL_BINARY, NULL);
+	if (rc == 0)
+		return;
+	ws_close(w, raw_close_code(rc), str_of(rc == -EACCES ?
+	    "publishing isn't allowed here" : channel_failure(rc)->message));
+}
+
+static void
+socket_message(struct ws *w, struct str data, bool is_text)
+{
+	struct channel_socket *st = ws_state(w);
+
+	if (st->is_protocol)
+		channel_protocol_message(w, st, data, is_text);
+	else
+		socket_publish_raw(w, st, data, is_text);
+}
+
+/* Its answers have gone: more may be asked. */
+static void
+socket_drain(struct ws *w)
+{
+	if (session_is_paused(ws_session(w)))
+		session_resume(ws_session(w));
+}
+
+static void
+socket_close(struct ws *w, unsigned code, struct str reason)
+{
+	socket_free(ws_state(w));
+}
+
+const struct ws_app channel_socket_app = {
+	.name = "channel",
+	.open = socket_open,
+	.message = socket_message,
+	.drain = socket_drain,
+	.close = socket_close,
+};
+
+/* Where it was: of the query, as a browser can't set a field. */
+static struct str
+socket_since(struct request *r)
+{
+	struct str since = channel_query(r, "since");
+
+	return since.p != NULL ? since : channel_query(r, "last_event_id");
+}
+
+int
+channel_socket_accept(struct request *r, const struct channel_route *route)
+{
+	struct channel_socket *st = calloc(1, sizeof(*st));
+	struct str name = request_param(r, STR("channel"));
+	int rc;
+
+	if (st == NULL)
+		return -ENOMEM;
+	st->route = route;
+	rc = channel_client_init(&st->client, r);
+	if (rc == 0 && route->names_channel)
+		rc = channel_start_new(r, &st->client, name, socket_since(r),
+		    &st->start);
+	if (rc == 0 && st->start != NULL &&
+	    (st->name = strndup(name.p, name.len)) == NULL)
+		rc = -ENOMEM;
+	if (rc != 0) {
+		socket_free(st);
+		return rc;
+	}
+	return ws_accept(r, &route->ws, st, NULL);
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""The README's page, in a real browser: it stays connected, and misses nothing
+when its worker is killed; and what EventSource does by itself."""
+import os
+import re
+import shutil
+import signal
+
+import pytest
+
+from channels import ROUTES, post
+from corelane import ROOT, wait_until
+
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="needs python3-selenium")
+CHROMIUM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None,
+    reason="needs chromium and chromium-driver")
+
+STREAM = """<ul id="list"></ul>
+<script>
+const events = new EventSource("/channels?channel=room.1&channel=room.2");
+events.onmessage = (e) => list.append(Object.assign(
+  document.createElement("li"), { textContent: JSON.parse(e.data).data }));
+</script>
+"""
+
+
+def page_of_the_readme():
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        pages = re.findall(r"```html\n(.*?)```", f.read(), re.S)
+    assert len(pages) == 1
+    return pages[0]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium.webdriver.chrome.service import Service
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu",
+                     "--disable-dev-shm-usage", "--user-data-dir=" + str(
+                         tmp_path_factory.mktemp("chromium"))):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(service=Service(DRIVER), options=options)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def srv(corelane):
+    return corelane(
+        {"routes": [*ROUTES, {"path": "/{path:.*}", "handler": "static",
+                              "root": "www"}],
+         "sse": {"retry": "50ms"}},
+        files={"www/readme.html": page_of_the_readme(),
+               "www/stream.html": STREAM}, crashes_ok=True)
+
+
+def items(browser):
+    return browser.execute_script(
+        "return [...document.querySelectorAll('li')]"
+        ".map((e) => e.textContent)")
+
+
+def wait_subscribed(srv, count=1):
+    wait_until(lambda: srv.stats()["total"]["subscriptions"] >= count,
+               "a subscription")
+
+
+def kill_a_worker(srv):
+    """The one that has the browser's connection."""
+    for worker in srv.stats()["workers"]:
+        if worker["subscriptions"] > 0:
+            os.kill(worker["pid"], signal.SIGKILL)
+            return worker["pid"]
+    raise AssertionError("no worker has a subscription")
+
+
+@pytest.mark.parametrize("page, channels", [
+    ("readme.html", ["room.1"]), ("stream.html", ["room.1", "room.2"])])
+def test_a_page_misses_nothing_when_its_worker_dies(srv, browser, page,
+                                                    channels):
+    browser.get(f"http://127.0.0.1:{srv.port}/{page}")
+    wait_subscribed(srv, len(channels))
+    want = []
+
+    def publish():
+        for channel in channels:
+            number = str(len(want))
+            wait_until(lambda: post(srv, f"/channels/{channel}", number,
+                                    "application/json")[0] == 200,
+                       "a publish")
+            want.append(number)
+
+    publish()
+    wait_until(lambda: sorted(items(browser), key=int) == want, f"{want}")
+    for _ in range(3):
+        victim = kill_a_worker(srv)
+        wait_until(lambda: victim not in srv.worker_pids(), "its death")
+        publish()
+        wait_until(lambda: len(items(browser)) >= len(want), f"{want}")
+        assert sorted(items(browser), key=int) == want
+        wait_subscribed(srv, len(channels))
+    browser.get("about:blank")
