@@ -57,7 +57,7 @@ bool
 channel_log_is_intact(const struct channel_log *log, uint64_t at)
 {
 	/* What was read before is read before the tail is. */
-	atomic_thread_fence(memory_order_acquire);
+	CHANNEL_FENCE(log, memory_order_acquire);
 	return at >= atomic_load_explicit(&log->tail, memory_order_relaxed);
 }
 
@@ -195,7 +195,7 @@ ring_evict(struct channel_log *log, uint64_t end)
 	CHANNEL_CRASH_POINT(EVICTING);
 	atomic_store_explicit(&log->tail, tail, memory_order_relaxed);
 	/* Whoever reads what is written from here on finds the tail moved. */
-	atomic_thread_fence(memory_order_release);
+	CHANNEL_FENCE(log, memory_order_release);
 	CHANNEL_CRASH_POINT(EVICTED);
 	atomic_store_explicit(&log->evicted, evicted +
 	    atomic_load_explicit(&log->evicted, memory_order_relaxed),
@@ -390,10 +390,10 @@ channel_ring_redo(struct channel_log *log)
 
 static int
 publish_locked(struct channel_log *log, const struct channel_message *m,
-    struct channel_position *ret_pos, struct channel_readers *ret_wake)
+    uint32_t hash, struct channel_position *ret_pos,
+    struct channel_readers *ret_wake)
 {
-	uint32_t row = channel_row_get(log, m->channel,
-	    channel_hash(log, m->channel));
+	uint32_t row = channel_row_get(log, m->channel, hash);
 
 	if (row == 0)
 		return -ENOSPC;
@@ -444,7 +444,7 @@ watcher_wake(struct channel_log *log)
 void
 channel_watcher_wake(struct channel_log *log)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 	watcher_wake(log);
 }
 
@@ -460,7 +460,7 @@ readers_wake(struct channel_log *log, const struct channel_readers *set)
 {
 	/* head is stored before a flag is looked at; a reader takes its flag
 	 * down before it looks at head. */
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 	for (unsigned w = 0; w < CHANNEL_READER_WORDS; w++) {
 		uint64_t left = set->word[w];
 
@@ -476,15 +476,17 @@ channel_log_publish(struct channel_log *log,
     const struct channel_message *message, struct channel_position *ret_pos)
 {
 	struct channel_readers wake;
+	uint32_t hash;
 	int rc;
 
 	if (!channel_name_is_valid(message->channel))
 		return -EINVAL;
 	if (message->data.len > channel_log_message_max(log))
 		return -EMSGSIZE;
+	hash = channel_hash(log, message->channel);
 	if (channel_region_lock(log) != 0)
 		return -EBUSY;
-	rc = publish_locked(log, message, ret_pos, &wake);
+	rc = publish_locked(log, message, hash, ret_pos, &wake);
 	channel_region_unlock(log);
 	if (rc == 0)
 		readers_wake(log, &wake);
@@ -502,7 +504,7 @@ void
 channel_log_taken(struct channel_log *log, unsigned reader)
 {
 	atomic_exchange(&log->reader[reader].flag, 0);
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 }
 
 void
@@ -515,7 +517,7 @@ channel_log_will_look(struct channel_log *log, unsigned reader)
 void
 channel_log_wake_all(struct channel_log *log)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	CHANNEL_FENCE(log, memory_order_seq_cst);
 	for (unsigned i = 0; i < log->limits.readers; i++) {
 		/* Written also where the flag is up: who put it there may have
 		 * died before the write. */

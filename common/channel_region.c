@@ -13,8 +13,6 @@
 #include <errno.h>
 #include <time.h>
 
-#include "common/clock.h"
-
 /* Tells the processor that it waits, where there is a word for it. */
 #if defined(__x86_64__) || defined(__i386__)
 #define CHANNEL_PAUSE() __builtin_ia32_pause()
@@ -173,20 +171,38 @@ region_repair(struct channel_log *log)
 	channel_log_wake_all(log);
 }
 
+/* gcc's TSan doesn't see pthread_mutex_clocklock(). */
+#ifdef __SANITIZE_THREAD__
+#define CHANNEL_CLOCK CLOCK_REALTIME
+#define CHANNEL_CLOCKLOCK(mutex, clock, until)                                 \
+	pthread_mutex_timedlock(mutex, until)
+#else
+#define CHANNEL_CLOCK CLOCK_MONOTONIC
+#define CHANNEL_CLOCKLOCK(mutex, clock, until)                                 \
+	pthread_mutex_clocklock(mutex, clock, until)
+#endif
+
+static void
+region_wait_end(uint64_t ms, struct timespec *ret_until)
+{
+	clock_gettime(CHANNEL_CLOCK, ret_until);
+	ret_until->tv_nsec += (long)(ms * 1000000);
+	if (ret_until->tv_nsec >= 1000000000) {
+		ret_until->tv_nsec -= 1000000000;
+		ret_until->tv_sec++;
+	}
+}
+
 static int
 region_wait(struct channel_log *log)
 {
 	bool was_stuck = atomic_load_explicit(&log->is_stuck,
 	    memory_order_relaxed);
-	uint64_t until_ns = clock_now_ns() + UINT64_C(1000000) *
-	    (was_stuck ? CHANNEL_STUCK_MS : CHANNEL_LOCK_MS);
-	struct timespec until = {
-		.tv_sec = (time_t)(until_ns / 1000000000),
-		.tv_nsec = (long)(until_ns % 1000000000),
-	};
-	int rc = pthread_mutex_clocklock(&log->mutex, CLOCK_MONOTONIC,
-	    &until);
+	struct timespec until;
+	int rc;
 
+	region_wait_end(was_stuck ? CHANNEL_STUCK_MS : CHANNEL_LOCK_MS, &until);
+	rc = CHANNEL_CLOCKLOCK(&log->mutex, CHANNEL_CLOCK, &until);
 	if (rc == ETIMEDOUT)
 		atomic_store_explicit(&log->is_stuck, 1, memory_order_relaxed);
 	else if (was_stuck)

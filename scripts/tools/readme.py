@@ -3,7 +3,7 @@
 """readme.py [--reference | --set-reference]
 
 Checks what README.md says against the tree: every step of "The life of one
-request" names a function that its file defines, every relative link leads
+request" (and of one message) names a function that its file defines, every relative link leads
 somewhere, and every command shown is there.
 
 --reference prints what stands between its markers <!-- config reference -->;
@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 README = "README.md"
-WALK = "The life of one request"
+WALKS = ("The life of one request", "The life of one message")
 MARKER = "<!-- config reference -->"
 STEP = re.compile(r"`([\w./-]+\.[ch]): (\w+)(?:\(\))?`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -42,10 +42,10 @@ def section(text, title):
     return rest[:end.start()] if end else rest
 
 
-def check_walk(text):
-    walk = section(text, WALK)
+def check_walk(text, title):
+    walk = section(text, title)
     if walk is None:
-        yield f"no section '{WALK}'"
+        yield f"no section '{title}'"
         return
     steps = 0
     for step in re.findall(r"^\d+\. .*(?:\n(?!\d+\. |\n).*)*", walk,
@@ -60,7 +60,7 @@ def check_walk(text):
             elif function not in defined_functions(path):
                 yield f"{path} doesn't define {function}()"
     if steps < WALK_STEPS_MIN:
-        yield f"'{WALK}' has {steps} numbered steps"
+        yield f"'{title}' has {steps} numbered steps"
 
 
 def anchors(text):
@@ -121,7 +121,8 @@ def main():
     if sys.argv[1:] == ["--set-reference"]:
         set_reference(text)
         return
-    problems = [*check_walk(text), *check_links(text), *check_commands(text)]
+    problems = [*(p for title in WALKS for p in check_walk(text, title)),
+                *check_links(text), *check_commands(text)]
     for problem in problems:
         print(f"{README}: {problem}")
     sys.exit(bool(problems))

@@ -191,6 +191,33 @@ json_is_valid_and_exact(void **state)
 }
 
 static void
+the_log_of_channels_prints(void **state)
+{
+	(void)state;
+	view.channels = (struct channel_log_figures){
+		.messages = 1,
+		.bytes = 2,
+		.evicted = 3,
+		.repairs = 4,
+		.ring_bytes = 1u << 20,
+		.ring_used = 6,
+		.channels = 7,
+		.channels_max = 8,
+		.members = 9,
+	};
+	stats_print_json(&view, &out);
+	assert_has("\"channels\":{\"count\":7,\"count_max\":8,\"members\":9,"
+	    "\"messages\":1,\"message_bytes\":2,\"evicted\":3,"
+	    "\"log_bytes\":1048576,\"log_used_bytes\":6,\"repairs\":4}}");
+	stats_print_table(&view, &out);
+	assert_has("channels    7 of 8, 1 messages, log 6B of 1.0MiB\n");
+	stats_print_prometheus(&view, false, &out);
+	assert_has("\ncorelane_channels 7\n");
+	assert_has("\ncorelane_channel_log_evicted_total 3\n");
+	assert_has("\ncorelane_channel_log_repairs_total 4\n");
+}
+
+static void
 an_empty_server_prints_too(void **state)
 {
 	cJSON *json;
@@ -331,6 +358,7 @@ main(void)
 		TEST(a_count_of_histograms_out_of_bounds_does_no_harm),
 		TEST(no_family_or_series_appears_twice),
 		TEST(json_is_valid_and_exact),
+		TEST(the_log_of_channels_prints),
 		TEST(an_empty_server_prints_too),
 		TEST(the_table_has_a_line_per_worker),
 	};
