@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/channel_region.h"
 #include "common/clock.h"
 #include "server/conn.h"
 #include "server/internal.h"
@@ -282,6 +283,34 @@ test_patterns_and_leaving(void **state)
 	assert_int_equal(recv(cl.wire.fd, &(char){0}, 1, 0), -1);
 	client_close(&cl);
 	client_close(&other);
+	loopback_close(lo);
+}
+
+/* A process that is stopped holds the log: whoever goes meanwhile doesn't
+ * count for longer than that. */
+static void
+test_who_goes_while_the_log_is_held_is_not_kept(void **state)
+{
+	struct loopback *lo = loopback_open(CONFIG("false"));
+	struct hub *hub = lo->srv->hub;
+	struct config_channel rule = rule_of();
+	struct client cl;
+
+	client_ws(lo, &cl);
+	assert_int_equal(subscribe(lo, &cl, "a", &rule, HUB_RAW), 0);
+	assert_int_equal(subscribe(lo, &cl, "b", &rule, HUB_RAW), 0);
+	assert_int_equal(channel_region_lock(hub_log(hub)), 0);
+	assert_int_equal(hub_unsubscribe(cl.session, STR("a")), 0);
+	channel_region_unlock(hub_log(hub));
+	assert_int_equal(subscribers_of(lo, "a"), 1);
+	/* Not in front of it: it would be tried in vain for each. */
+	assert_int_equal(hub_unsubscribe(cl.session, STR("b")), 0);
+	assert_int_equal(subscribers_of(lo, "b"), 1);
+
+	hub_tick(hub);
+	assert_int_equal(subscribers_of(lo, "a"), 0);
+	assert_int_equal(subscribers_of(lo, "b"), 0);
+	client_close(&cl);
 	loopback_close(lo);
 }
 
@@ -794,6 +823,8 @@ main(void)
 		cmocka_unit_test(test_each_form_has_its_bytes),
 		cmocka_unit_test(test_a_turn_leaves_as_one_write),
 		cmocka_unit_test(test_patterns_and_leaving),
+		cmocka_unit_test(
+		    test_who_goes_while_the_log_is_held_is_not_kept),
 		cmocka_unit_test(
 		    test_what_is_published_before_the_turn_comes_once),
 		cmocka_unit_test(test_who_comes_back_gets_what_it_missed),
