@@ -45,6 +45,7 @@ ws_extra_free(struct ws_extra *x)
 	if (x == NULL)
 		return;
 	buf_done(&x->gather);
+	ws_context_free(x->context);
 	free(x);
 }
 
@@ -53,20 +54,28 @@ ws_extra_trim(struct ws *w)
 {
 	struct ws_extra *x = w->extra;
 
-	if (x == NULL || x->is_gathering || x->has_pong || x->has_reason)
+	if (x == NULL || x->is_gathering || x->has_pong || x->has_reason ||
+	    x->context != NULL)
 		return;
 	ws_extra_free(x);
 	w->extra = NULL;
 }
 
 int
-ws_context_get(struct ws *w)
+ws_context_get(struct ws *w, struct ws_context **ret_context)
 {
-	if (w->context != NULL ||
-	    (!w->deflate.server_takeover && !w->deflate.client_takeover))
+	struct ws_extra *x;
+
+	*ret_context = NULL;
+	if (!w->deflate.server_takeover && !w->deflate.client_takeover)
 		return 0;
-	w->context = ws_context_new(w->options->config->deflate.level);
-	return w->context != NULL ? 0 : -1;
+	x = ws_extra_get(w);
+	if (x == NULL)
+		return -1;
+	if (x->context == NULL)
+		x->context = ws_context_new(w->options->config->deflate.level);
+	*ret_context = x->context;
+	return x->context != NULL ? 0 : -1;
 }
 
 void
@@ -374,7 +383,6 @@ ws_closed(struct session *s, const char *reason)
 	w->phase = WS_OVER;
 	hub_forget(s);
 	ws_tell(w, code, ws_noted_reason(w));
-	ws_context_free(w->context);
 	ws_extra_free(w->extra);
 	pool_put(&w->srv->ws->pool, w);
 }
@@ -457,6 +465,18 @@ void *
 ws_state(const struct ws *w)
 {
 	return w->state;
+}
+
+void
+ws_set_state(struct ws *w, void *state)
+{
+	w->state = state;
+}
+
+const struct ws_options *
+ws_options_of(const struct ws *w)
+{
+	return w->options;
 }
 
 struct str

@@ -27,9 +27,10 @@ ws_deliver_compressed(struct ws *w, struct str data)
 	struct ws_shared *shared = w->srv->ws;
 	struct buf *out = &shared->inflated;
 	enum ws_inflate res = WS_INFLATE_NOMEM;
+	struct ws_context *context;
 
-	if (ws_context_get(w) == 0)
-		res = ws_inflate_message(shared->zlib, w->context, &w->deflate,
+	if (ws_context_get(w, &context) == 0)
+		res = ws_inflate_message(shared->zlib, context, &w->deflate,
 		    data, w->options->message_bytes, out);
 	switch (res) {
 	case WS_INFLATED:

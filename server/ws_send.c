@@ -81,10 +81,11 @@ ws_send_compressed(struct ws *w, enum ws_opcode opcode, struct str data)
 {
 	struct ws_shared *shared = w->srv->ws;
 	struct buf *out = &shared->deflated;
+	struct ws_context *context;
 	int res = -1;
 
-	if (ws_context_get(w) == 0)
-		res = ws_deflate_message(shared->zlib, w->context, &w->deflate,
+	if (ws_context_get(w, &context) == 0)
+		res = ws_deflate_message(shared->zlib, context, &w->deflate,
 		    data, out);
 	if (res == -1) {
 		w->srv->stats->memory_errors++;
