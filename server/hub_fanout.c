@@ -527,6 +527,7 @@ hub_catch_up(struct subscription *sub)
 	struct hub *hub = ch->hub;
 	bool goes_on;
 
+	hub->own.gives_old = sub->is_recovering;
 	sub->is_behind = session_unsent(sub->session) > 0;
 	while (sub->mark < ch->last_mark && !sub->is_behind) {
 		hub_batch_clear(&hub->own);

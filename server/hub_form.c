@@ -336,8 +336,10 @@ hub_batch_add(struct hub *hub, struct hub_batch *b, uint8_t variant,
     const struct channel_entry *e, struct hub_mark mark)
 {
 	size_t before = b->len;
+	/* Who is subscribed has its mark moved, and nothing else. */
+	bool is_for_all = !e->is_old || b->gives_old;
 
-	if (!batch_add_text(hub, b, variant, e)) {
+	if (is_for_all && !batch_add_text(hub, b, variant, e)) {
 		hub->srv->stats->memory_errors++;
 		b->has_failed = true;
 	} else if (channel_log_is_intact(hub->log, e->at)) {

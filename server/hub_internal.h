@@ -48,6 +48,7 @@ struct hub_batch {
 	bool is_made;		/* of this round's news */
 	bool has_lost;		/* the log was faster */
 	bool has_failed;	/* no memory */
+	bool gives_old;	/* messages that were history when they came */
 };
 
 struct hub_channel {

@@ -444,6 +444,7 @@ sub_send_entries(struct subscription *sub, const struct hub_start *start)
 	size_t i;
 	int r = 0;
 
+	b->gives_old = true;
 	for (i = 0; i < start->entry_count && r != -1; i++) {
 		hub_batch_clear(b);
 		if (!channel_log_read(hub->log, start->entries[i], &e) ||

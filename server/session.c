@@ -160,7 +160,8 @@ session_batch(struct conn *c, struct str head, struct str data)
 		p = out_reserve(out, len);
 	}
 	memcpy(p, head.p, head.len);
-	memcpy(p + head.len, data.p, data.len);
+	if (data.len > 0)
+		memcpy(p + head.len, data.p, data.len);
 	out_commit(out, len);
 	return 0;
 }
@@ -222,7 +223,8 @@ session_send_pair(struct session *s, struct str head, struct str data)
 	    head.len + data.len > sizeof(copy))
 		return session_send_parts(c, head, data);
 	memcpy(copy, head.p, head.len);
-	memcpy(copy + head.len, data.p, data.len);
+	if (data.len > 0)
+		memcpy(copy + head.len, data.p, data.len);
 	return session_send(s, str_from(copy, head.len + data.len));
 }
 

@@ -70,12 +70,12 @@ ws_context_get(struct ws *w, struct ws_context **ret_context)
 	if (!w->deflate.server_takeover && !w->deflate.client_takeover)
 		return 0;
 	x = ws_extra_get(w);
-	if (x == NULL)
-		return -1;
-	if (x->context == NULL)
+	if (x != NULL && x->context == NULL)
 		x->context = ws_context_new(w->options->config->deflate.level);
+	if (x == NULL || x->context == NULL)
+		return -1;
 	*ret_context = x->context;
-	return x->context != NULL ? 0 : -1;
+	return 0;
 }
 
 void

@@ -32,7 +32,7 @@ enum ws_phase {
 /* What one in a hundred needs: exists while it does. */
 struct ws_extra {
 	struct buf gather;		/* a message, as far as it is here */
-	struct ws_context *context;	/* NULL: none needed so far */
+	struct ws_context *context;	/* with takeover, once it is used */
 	uint8_t pong_len, reason_len;
 	bool is_gathering, has_pong, has_reason;
 	char pong[WS_CONTROL_BYTES];	/* the last one owed */
@@ -46,7 +46,7 @@ struct ws {
 	const struct ws_options *options;	/* lent */
 	void *state;			/* the app's */
 	struct ws_reader reader;
-	struct ws_extra *extra;		/* NULL: nothing to remember */
+	struct ws_extra *extra;
 	uint64_t end_ms;	/* of its life, or of CLOSING; 0: none */
 	uint32_t expiry_s;		/* CLOCK_REALTIME; 0: never */
 	uint32_t heard_ms, pinged_ms;	/* CLOCK_MONOTONIC, cut to 32 bits */
@@ -81,8 +81,8 @@ struct ws_extra *ws_extra_get(struct ws *w);
 /* Lets go of it where nothing in it is needed any more. */
 void ws_extra_trim(struct ws *w);
 
-/* Streams of its own, NULL unless they were agreed on.  Returns -1: no
- * memory. */
+/* *ret_context: streams of its own, if they were agreed on, or NULL.  Returns
+ * -1 when there is no memory. */
 int ws_context_get(struct ws *w, struct ws_context **ret_context);
 /* Empties a buffer of struct ws_shared. */
 void ws_shared_clear(struct buf *b);

@@ -82,9 +82,9 @@ ws_send_compressed(struct ws *w, enum ws_opcode opcode, struct str data)
 	struct ws_shared *shared = w->srv->ws;
 	struct buf *out = &shared->deflated;
 	struct ws_context *context;
-	int res = -1;
+	int res = ws_context_get(w, &context);
 
-	if (ws_context_get(w, &context) == 0)
+	if (res == 0)
 		res = ws_deflate_message(shared->zlib, context, &w->deflate,
 		    data, out);
 	if (res == -1) {

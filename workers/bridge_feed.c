@@ -228,6 +228,9 @@ feed_on_stream(const redisReply *reply, void *arg)
 		    STR("XRANGE answers with something else"));
 		return;
 	}
+	log_debug("%.*s: %zu messages of its stream%s",
+	    STR_FMT(bridge_channel_name(ch)), reply->elements,
+	    was_history ? ", for history" : "");
 	if (feed_read_stream(ch, reply, was_history) != 0) {
 		feed_defer(ch);
 	} else if (was_history) {
@@ -297,6 +300,8 @@ feed_fetch(struct bridge_channel *ch)
 		words[3] = STR("+");
 	}
 	words[5] = str_of(count);
+	log_debug("%.*s: %.*s from %s", STR_FMT(bridge_channel_name(ch)),
+	    STR_FMT(words[0]), from);
 	bridge_feed_move(ch, BRIDGE_FETCHING);
 	if (buf_failed(&key) ||
 	    bridge_link_ask(feed->link, &ch->asker, words, 6) == -1)

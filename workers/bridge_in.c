@@ -17,6 +17,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "workers/bridge_codec.h"
 #include "workers/bridge_feed.h"
 
@@ -25,6 +26,8 @@
 #define IN_TICKS 10 /* a second's */
 /* Clocks and what is under way: what is read twice is left out. */
 #define IN_MARGIN_MS 2000
+/* Clocks have whole milliseconds, and Redis's stands while a command runs. */
+#define IN_CLOCK_MS 5
 /* Redis may have lost what it had told others, and us, of. */
 #define IN_RESTART_MS 60000
 /* Looking at all channels takes a tenth of the time at most. */
@@ -196,6 +199,8 @@ in_on_recent(const redisReply *reply, void *arg)
 		    STR("ZRANGEBYSCORE answers with something else"));
 		return;
 	}
+	log_debug("%zu channels had messages since %llu", reply->elements,
+	    (unsigned long long)in->feed.from_ms);
 	for (size_t i = 0; i < reply->elements; i++) {
 		if (reply->element[i]->type != REDIS_REPLY_STRING)
 			continue;
@@ -244,7 +249,7 @@ static void
 in_date(struct bridge_in *in, struct bridge_channel *ch)
 {
 	uint64_t redis_ms = bridge_link_redis_ms(in->feed.link);
-	uint64_t ago_ms = in_now_ms() - ch->wanted_ms;
+	uint64_t ago_ms = in_now_ms() - ch->wanted_ms + IN_CLOCK_MS;
 
 	if (ch->live_from_ms == 0)
 		ch->live_from_ms = redis_ms > ago_ms ? redis_ms - ago_ms : 1;
@@ -467,6 +472,17 @@ in_rise_new(struct bridge_channel *ch, void *arg)
 		bridge_feed_enqueue(ch);
 }
 
+/* The first link of all: nothing has been received, so that it is due from the
+ * time when somebody first wanted something. */
+static void
+in_rise_first(struct bridge_channel *ch, void *arg)
+{
+	struct bridge_in *in = arg;
+
+	if (ch->live_from_ms < in->feed.from_ms)
+		in->feed.from_ms = ch->live_from_ms;
+}
+
 /* Told again with IDs that may be older. */
 static void
 in_forget_last(struct bridge_channel *ch, void *arg)
@@ -490,6 +506,11 @@ bridge_in_up(struct bridge_in *in, struct bridge_link *link, bool is_same)
 		bridge_table_each(&in->feed.table, in_forget_last, in);
 	bridge_table_each(&in->feed.table, in_rise, in);
 	bridge_table_each(&in->feed.table, in_rise_new, in);
+	if (until_ms == 0) {
+		bridge_table_each(&in->feed.table, in_rise_first, in);
+		bridge_set(&in->feed.figures->received_until_ms,
+		    in->feed.from_ms);
+	}
 	in_send_batches(in);
 	(void)bridge_link_listen(link, words, 2);
 	bridge_set(&in->feed.figures->subscriptions, in->told);
