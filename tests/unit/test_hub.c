@@ -186,8 +186,8 @@ test_each_form_has_its_bytes(void **state)
 	id[channel_position_print(&pos, id)] = '\0';
 	loopback_settle(lo);
 	wire_expect(&raw.wire, "\x81\x07one\ntwo");
-	snprintf(text, sizeof(text), "{\"type\":\"message\",\"channel\":\"room\","
-	    "\"id\":\"%s\",\"time\":", id);
+	snprintf(text, sizeof(text), "{\"type\":\"message\","
+	    "\"channel\":\"room\",\"id\":\"%s\",\"time\":", id);
 	wire_expect(&json.wire, text);
 	wire_expect(&json.wire, ",\"data\":\"one\\ntwo\"}");
 	snprintf(text, sizeof(text), "id: %s\ndata: one\ndata: two\n\n", id);
@@ -687,8 +687,8 @@ test_policies_for_the_slow(void **state)
 static void
 test_a_lapped_worker_treats_all_as_slow(void **state)
 {
-	static const enum config_slow policies[] = {
-		SLOW_DISCONNECT, SLOW_DROP_OLDEST, SLOW_LATEST};
+	static const enum config_slow policies[] = {SLOW_DISCONNECT,
+	    SLOW_DROP_OLDEST, SLOW_LATEST};
 
 	for (size_t i = 0; i < UNIT_COUNT(policies); i++) {
 		struct loopback *lo = loopback_open(CONFIG("false"));
