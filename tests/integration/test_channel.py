@@ -360,6 +360,7 @@ def test_a_pattern_gets_every_channel_that_it_matches(srv, room):
     ('{"type":"subscribe","channel":"a b"}', "BAD_NAME"),
     ('{"type":"subscribe","channel":"a*b"}', "BAD_NAME"),
     ('{"type":"subscribe","channel":"%s"}' % ("n" * 256), "BAD_NAME"),
+    ('{"type":"subscribe","channel":"%s*"}' % ("n" * 255), "BAD_NAME"),
     ('{"type":"subscribe","channel":"a","since":"x"}', "BAD_REQUEST"),
     ('{"type":"subscribe","channel":"a","since":1}', "BAD_REQUEST"),
     ('{"type":"subscribe","channel":"a","history":-1}', "BAD_REQUEST"),

@@ -243,6 +243,7 @@ test_patterns_and_leaving(void **state)
 {
 	struct loopback *lo = loopback_open(CONFIG("false"));
 	struct config_channel rule = rule_of();
+	char longest[CHANNEL_NAME_MAX + 2] = "";
 	struct client cl, other;
 
 	client_ws(lo, &cl);
@@ -250,6 +251,13 @@ test_patterns_and_leaving(void **state)
 	assert_int_equal(subscribe(lo, &cl, "room.*", &rule, HUB_RAW), 0);
 	assert_int_equal(subscribe(lo, &cl, "room.*", &rule, HUB_RAW), -EEXIST);
 	assert_int_equal(subscribe(lo, &cl, "a b", &rule, HUB_RAW), -EINVAL);
+	memset(longest, 'n', CHANNEL_NAME_MAX);
+	longest[CHANNEL_NAME_MAX] = '*';
+	assert_int_equal(subscribe(lo, &cl, longest, &rule, HUB_RAW), -EINVAL);
+	longest[CHANNEL_NAME_MAX - 1] = '*';
+	longest[CHANNEL_NAME_MAX] = '\0';
+	assert_int_equal(subscribe(lo, &cl, longest, &rule, HUB_RAW), 0);
+	assert_int_equal(hub_unsubscribe(cl.session, str_of(longest)), 0);
 	assert_int_equal(subscribe(lo, &other, "*", &rule, HUB_RAW), 0);
 	assert_int_equal(subscribe(lo, &other, "room.2", &rule, HUB_RAW), 0);
 	assert_int_equal(hub_count(other.session), 2);
