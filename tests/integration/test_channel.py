@@ -185,6 +185,13 @@ def test_a_raw_socket_resumes_where_it_was(srv, room):
         assert [ws.event().data for _ in range(2)] == ["2", "3"]
 
 
+def test_a_raw_socket_that_cant_recover_is_told_by_the_close(srv, room):
+    post(srv, f"/channels/{room}", "x")
+    with raw(srv, room, "?since=00000001:1") as ws:
+        got = ws.event()
+        assert (got.kind, got.code) == ("close", 3504)
+
+
 @pytest.mark.parametrize("channel, opcode, data, code", [
     ("read.1", TEXT, b"x", 1008),
     ("small.1", TEXT, b"x" * 17, 1009),
