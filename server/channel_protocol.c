@@ -260,7 +260,7 @@ request_publish(struct call *call)
 
 	if (call->data.p == NULL)
 		return call_fail(call, "BAD_REQUEST", "data is missing");
-	if (!call->st->route->cfg->channel.publish)
+	if (!channel_socket_route(call->ws)->cfg->channel.publish)
 		return call_fail_with(call, -EACCES);
 	if (call_read_channel(call, CHANNEL_PUBLISH) == -1)
 		return -1;

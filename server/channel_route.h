@@ -68,18 +68,21 @@ int channel_http_post(struct request *r, const struct channel_route *route);
 extern const struct ws_app channel_socket_app;
 extern const struct sse_app channel_stream_app;
 
-/* --- a WebSocket's state, for the protocol --- */
-
+/*
+ * What a WebSocket has to remember beside its subscriptions: a token, where it
+ * is a member, its errors.  Most have none of these, and no state: it is made
+ * for each message, and dropped behind it where it says nothing.
+ */
 struct channel_socket {
 	struct channel_client client;
 	struct channel_presence presence;
-	const struct channel_route *route;
 	struct channel_start *start;	/* owned; NULL: it has begun */
-	char *name;			/* owned: of a raw one's channel */
-	uint32_t error_count;		/* since error_ms */
-	bool is_protocol;
 	uint64_t error_ms;
+	uint32_t error_count;		/* since error_ms */
 };
+
+/* The route that it came by. */
+const struct channel_route *channel_socket_route(const struct ws *w);
 
 /* The path's channel, subscribed to in the protocol's form. */
 void channel_protocol_begin(struct ws *w, struct channel_socket *st,
