@@ -147,25 +147,25 @@ test_patterns_and_leaving(void **state)
 static void
 test_who_goes_while_the_log_is_held_is_not_kept(void **state)
 {
-	struct loopback *lo = loopback_open(CONFIG("false"));
+	struct loopback *lo = loopback_open(HUB_CONFIG("false"));
 	struct hub *hub = lo->srv->hub;
-	struct config_channel rule = rule_of();
+	struct config_channel rule = hub_rule();
 	struct client cl;
 
 	client_ws(lo, &cl);
-	assert_int_equal(subscribe(lo, &cl, "a", &rule, HUB_RAW), 0);
-	assert_int_equal(subscribe(lo, &cl, "b", &rule, HUB_RAW), 0);
+	assert_int_equal(client_subscribe(lo, &cl, "a", &rule, HUB_RAW), 0);
+	assert_int_equal(client_subscribe(lo, &cl, "b", &rule, HUB_RAW), 0);
 	assert_int_equal(channel_region_lock(hub_log(hub)), 0);
 	assert_int_equal(hub_unsubscribe(cl.session, STR("a")), 0);
 	channel_region_unlock(hub_log(hub));
-	assert_int_equal(subscribers_of(lo, "a"), 1);
+	assert_int_equal(room_subscribers(lo, "a"), 1);
 	/* Not in front of it: it would be tried in vain for each. */
 	assert_int_equal(hub_unsubscribe(cl.session, STR("b")), 0);
-	assert_int_equal(subscribers_of(lo, "b"), 1);
+	assert_int_equal(room_subscribers(lo, "b"), 1);
 
 	hub_tick(hub);
-	assert_int_equal(subscribers_of(lo, "a"), 0);
-	assert_int_equal(subscribers_of(lo, "b"), 0);
+	assert_int_equal(room_subscribers(lo, "a"), 0);
+	assert_int_equal(room_subscribers(lo, "b"), 0);
 	client_close(&cl);
 	loopback_close(lo);
 }
