@@ -536,11 +536,17 @@ bridge_in_down(struct bridge_in *in)
 	bridge_set(&in->feed.figures->subscriptions, in->told);
 }
 
+bool
+bridge_in_is_settled(const struct bridge_in *in)
+{
+	return in->feed.unsettled == 0 && !in->is_rising && !in->is_asking &&
+	    !in->must_ask;
+}
+
 void
 bridge_in_heartbeat(struct bridge_in *in, uint64_t redis_ms)
 {
-	if (in->feed.unsettled == 0 && !in->is_rising && !in->is_asking &&
-	    !in->must_ask)
+	if (bridge_in_is_settled(in))
 		bridge_set(&in->feed.figures->received_until_ms, redis_ms);
 }
 
