@@ -390,10 +390,10 @@ channel_ring_redo(struct channel_log *log)
 
 static int
 publish_locked(struct channel_log *log, const struct channel_message *m,
-    struct channel_position *ret_pos, struct channel_readers *ret_wake)
+    uint32_t hash, struct channel_position *ret_pos,
+    struct channel_readers *ret_wake)
 {
-	uint32_t row = channel_row_get(log, m->channel,
-	    channel_hash(log, m->channel));
+	uint32_t row = channel_row_get(log, m->channel, hash);
 
 	if (row == 0)
 		return -ENOSPC;
@@ -476,15 +476,17 @@ channel_log_publish(struct channel_log *log,
     const struct channel_message *message, struct channel_position *ret_pos)
 {
 	struct channel_readers wake;
+	uint32_t hash;
 	int rc;
 
 	if (!channel_name_is_valid(message->channel))
 		return -EINVAL;
 	if (message->data.len > channel_log_message_max(log))
 		return -EMSGSIZE;
+	hash = channel_hash(log, message->channel);
 	if (channel_region_lock(log) != 0)
 		return -EBUSY;
-	rc = publish_locked(log, message, ret_pos, &wake);
+	rc = publish_locked(log, message, hash, ret_pos, &wake);
 	channel_region_unlock(log);
 	if (rc == 0)
 		readers_wake(log, &wake);

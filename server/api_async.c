@@ -23,6 +23,7 @@
 #include "server/module.h"
 #include "server/offload.h"
 #include "server/request.h"
+#include "server/socket.h"
 
 #define LOG_MESSAGE_BYTES 3072
 
@@ -151,7 +152,7 @@ lane_offload(struct lane_ctx *c, void (*work)(void *state), lane_done_fn done,
 	w->state = state;
 	w->recorder = c->srv->recorder;
 	if (w->recorder != NULL)
-		flight_note(c->request, &w->note);
+		flight_note(c, &w->note);
 	rc = offload_submit(c->srv->offload, line, &w->job);
 	if (rc == -EAGAIN)
 		return ctx_busy(c, "too much work is waiting");
@@ -240,6 +241,9 @@ log_request(struct lane_ctx *c, char *text, size_t size)
 		request_give_id(c->request);
 		len = snprintf(
 		    text, size, " (request %.*s)", STR_FMT(c->request->id));
+	} else if (c->socket != NULL) {
+		len = snprintf(text, size, " (socket %llu)",
+		    (unsigned long long)c->socket->id);
 	}
 	return str_from(text, (size_t)len < size ? (size_t)len : size - 1);
 }

@@ -8,7 +8,9 @@
  */
 #include "server/flight.h"
 
+#include "server/ctx.h"
 #include "server/handler.h"
+#include "server/socket.h"
 
 uint32_t
 flight_add_route(struct server *srv, const struct config_route *cfg)
@@ -57,21 +59,30 @@ flight_enter_task(struct server *srv, struct str module)
 	(void)recorder_enter(srv->recorder, mark, RECORD_TASK, now_ns);
 }
 
+static struct recorder_what
+flight_what_socket(const struct service_route *site)
+{
+	/* Heads count their texts from 1 on: these count down. */
+	return (struct recorder_what){
+	    .method = STR("socket of"),
+	    .target = site->config->path,
+	    .label = site->label,
+	    .text = site->label != 0 ? ~(uint64_t)site->label : 0,
+	};
+}
+
 void
 flight_enter_socket(struct server *srv, const struct service_route *site)
 {
-	/* Heads count their texts from 1 on: these count down. */
-	struct recorder_what what = {.method = STR("socket of"),
-	    .target = site->config->path, .label = site->label,
-	    .text = ~(uint64_t)site->label};
+	struct recorder_what what;
 	uint64_t mark, now_ns = srv->clock.mono_ns;
 
-	if (srv->recorder == NULL || (site->label != 0 &&
-	    recorder_begin_again(srv->recorder, what.text, RECORD_HANDLER,
-	    now_ns) != 0))
+	if (srv->recorder == NULL)
 		return;
-	if (site->label == 0)
-		what.text = 0;
+	what = flight_what_socket(site);
+	if (recorder_begin_again(
+		srv->recorder, what.text, RECORD_HANDLER, now_ns) != 0)
+		return;
 	mark = recorder_begin(srv->recorder, &what, now_ns);
 	(void)recorder_enter(srv->recorder, mark, RECORD_HANDLER, now_ns);
 }
@@ -86,11 +97,13 @@ flight_leave_task(struct server *srv)
 }
 
 void
-flight_note(const struct request *r, struct recorder_note *ret_note)
+flight_note(const struct lane_ctx *c, struct recorder_note *ret_note)
 {
 	struct recorder_what what = {.method = STR("a background task")};
 
-	if (r != NULL)
-		what = flight_what(r);
+	if (c->socket != NULL)
+		what = flight_what_socket(c->socket->site);
+	else if (c->request != NULL)
+		what = flight_what(c->request);
 	recorder_note_fill(ret_note, &what);
 }

@@ -18,6 +18,7 @@
 #include "server/request.h"
 
 struct config_route;
+struct lane_ctx;
 
 /* While the server is made: what records call a route. */
 uint32_t flight_add_route(struct server *srv, const struct config_route *cfg);
@@ -83,8 +84,7 @@ void flight_leave_task(struct server *srv);
 /* The same for a callback of a module's socket; ends as a task does. */
 void flight_enter_socket(struct server *srv, const struct service_route *site);
 
-/* What a pool thread is to record while it works for this request; NULL: for a
- * background task. */
-void flight_note(const struct request *r, struct recorder_note *ret_note);
+/* What a pool thread is to record while it works for this context. */
+void flight_note(const struct lane_ctx *c, struct recorder_note *ret_note);
 
 #endif

@@ -204,12 +204,12 @@ socket_begin(struct lane_socket *s)
 	return c;
 }
 
-/* Behind a callback: while it waits nothing is read.  An event stream has no
- * input, and is read from for its end. */
+/* Behind a callback: while it waits nothing is read, but the close frame that
+ * answers ours.  An event stream has no input, and is read from for its end. */
 static void
 socket_settle(struct lane_socket *s)
 {
-	if (s->ctx == NULL || s->ws == NULL)
+	if (s->ctx == NULL || s->ws == NULL || !ws_is_open(s->ws))
 		return;
 	s->is_paused = true;
 	session_pause(ws_session(s->ws));

@@ -125,6 +125,32 @@ run_late(struct lane_ctx *c)
 	return lane_after(c, 1, late_done, NULL);
 }
 
+/* The same from a socket, by what it is told. */
+static int
+socket_message(struct lane_ctx *c, struct lane_socket *s, struct lane_str data,
+    bool is_text)
+{
+	if (lane_str_eq(data, LANE_STR("later")))
+		return lane_after(c, 1, late_done, NULL);
+	if (lane_str_eq(data, LANE_STR("pool")))
+		return lane_offload(c, pool_null, pool_done, NULL);
+	if (lane_str_eq(data, LANE_STR("close")))
+		lane_socket_close(s, 1000, "");
+	else
+		*nowhere = 1;
+	return 200;
+}
+
+static void
+socket_close(struct lane_ctx *c, struct lane_socket *s, unsigned code,
+    struct lane_str reason)
+{
+	*nowhere = 1;
+}
+
+static const struct lane_socket_handler deadly_socket = {
+    .message = socket_message, .close = socket_close};
+
 static int
 run_reports(struct lane_ctx *c)
 {
@@ -196,6 +222,7 @@ static const struct lane_route routes[] = {
     {.name = "pool_overflow",
 	.path = "/pool_overflow",
 	.run = run_pool_overflow},
+    {.name = "socket", .path = "/socket", .websocket = &deadly_socket},
     {.name = "late", .path = "/late", .run = run_late},
     {.name = "reports", .path = "/reports", .run = run_reports},
     {.name = "count", .path = "/count", .run = run_count},

@@ -311,6 +311,7 @@ say(struct lane_ctx *c, struct lane_socket *s, const cJSON *message)
 	if (!may_speak(c, v))
 		return refuse_flood(c, s, v);
 	v->limited = 0;
+	v->typing_ms = 0;	/* what he types next is something new */
 	if (text == NULL || is_blank(text))
 		return tell_error(c, s, "EMPTY", "A message has a content");
 	if (type != NULL && (!cJSON_IsString(type) ||
