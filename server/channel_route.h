@@ -76,6 +76,11 @@ struct channel_socket {
 	const struct channel_route *route;
 	struct channel_start *start;	/* owned; NULL: it has begun */
 	char *name;			/* owned: of a raw one's channel */
+	/* Waits for other machines: the request that is to be done then, owned;
+	 * once that took too long there is no waiting any more. */
+	char *awaited;
+	size_t awaited_len;
+	bool is_awaited, never_waits;
 	uint32_t error_count;		/* since error_ms */
 	bool is_protocol;
 	uint64_t error_ms;

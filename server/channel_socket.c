@@ -128,6 +128,7 @@ socket_free(struct channel_socket *st)
 	channel_presence_done(st->client.srv, &st->presence);
 	channel_client_done(&st->client);
 	channel_start_free(st->start);
+	free(st->awaited);
 	free(st->name);
 	free(st);
 }
@@ -151,19 +152,38 @@ socket_begin_raw(struct ws *w, struct channel_socket *st,
 }
 
 static void
-socket_open(struct ws *w)
+socket_begin(struct ws *w, struct channel_socket *st)
 {
-	struct channel_socket *st = ws_state(w);
 	struct channel_start *start = st->start;
 
-	ws_set_expiry(w, channel_client_expiry(&st->client));
 	st->start = NULL;
-	st->is_protocol = start == NULL || ws_protocol(w).p != NULL;
 	if (start != NULL && st->is_protocol)
 		channel_protocol_begin(w, st, start);
 	else if (start != NULL)
 		socket_begin_raw(w, st, start);
 	channel_start_free(start);
+}
+
+static void
+socket_on_awaited(struct session *s, bool is_here)
+{
+	struct ws *w = ws_of_session(s);
+	struct channel_socket *st = ws_state(w);
+
+	st->never_waits = !is_here;
+	socket_begin(w, st);
+}
+
+static void
+socket_open(struct ws *w)
+{
+	struct channel_socket *st = ws_state(w);
+
+	ws_set_expiry(w, channel_client_expiry(&st->client));
+	st->is_protocol = st->start == NULL || ws_protocol(w).p != NULL;
+	if (st->start == NULL || !hub_await(st->client.srv->hub, ws_session(w),
+	    &st->start->args, socket_on_awaited))
+		socket_begin(w, st);
 }
 
 static unsigned
@@ -213,7 +233,9 @@ socket_message(struct ws *w, struct str data, bool is_text)
 static void
 socket_drain(struct ws *w)
 {
-	if (session_is_paused(ws_session(w)))
+	const struct channel_socket *st = ws_state(w);
+
+	if (session_is_paused(ws_session(w)) && st->awaited == NULL)
 		session_resume(ws_session(w));
 }
 

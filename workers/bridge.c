@@ -62,6 +62,7 @@ bridge_on_up(void *arg, bool is_same)
 {
 	struct bridge *b = arg;
 
+	channel_log_set_joined(b->log, true);
 	bridge_in_up(b->in, b->link, is_same);
 	b->must_send = true;
 	b->is_same = is_same;
@@ -87,6 +88,7 @@ bridge_on_down(void *arg)
 	struct bridge *b = arg;
 
 	b->must_send = false;
+	channel_log_set_joined(b->log, false);
 	bridge_in_down(b->in);
 	bridge_out_down(b->out);
 }
