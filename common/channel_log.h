@@ -90,7 +90,7 @@ const struct channel_log_limits *channel_log_get_limits(
     const struct channel_log *log);
 
 /* Whether `name` is a channel's: [A-Za-z0-9._:-]{1,255}; a pattern may have a
- * "*" behind that, or alone. */
+ * "*" for the last of these bytes, or alone. */
 bool channel_name_is_valid(struct str name);
 bool channel_pattern_is_valid(struct str pattern);
 /* "room.*" matches "room.1" and "room."; a name matches itself. */

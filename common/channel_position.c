@@ -49,7 +49,7 @@ channel_name_is_valid(struct str name)
 bool
 channel_pattern_is_valid(struct str pattern)
 {
-	if (pattern.len == 0)
+	if (pattern.len == 0 || pattern.len > CHANNEL_NAME_MAX)
 		return false;
 	if (pattern.p[pattern.len - 1] == '*')
 		pattern.len--;

@@ -222,7 +222,7 @@ syntax_channel_pattern(struct str s)
 
 	if (len > 0 && s.p[len - 1] == '*')
 		len--;
-	is_good = s.len > 0 && len <= 255;
+	is_good = s.len > 0 && s.len <= 255;
 	for (i = 0; i < len; i++)
 		is_good &= isalnum((unsigned char)s.p[i]) ||
 		    strchr("._:-", s.p[i]) != NULL;

@@ -148,4 +148,9 @@ int channel_unsubscribe(struct session *s, struct channel_presence *p,
 /* The session has gone. */
 void channel_presence_done(struct server *srv, struct channel_presence *p);
 
+/* For the server: every 100 ms, gives up what couldn't be while the log was
+ * busy; at its end, forgets it, which is the supervisor's then. */
+void channel_presence_tick(struct server *srv);
+void channel_presence_end(struct server *srv);
+
 #endif

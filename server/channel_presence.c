@@ -27,6 +27,7 @@
 /* One place in one channel. */
 struct channel_seat {
 	struct channel_seat *next;
+	uint64_t client;
 	bool is_told;		/* leaving is news, too */
 	size_t name_len, user_len, info_len;
 	char text[];		/* the three of them */
@@ -59,12 +60,12 @@ seat_new(struct str name, const struct channel_who *who)
 }
 
 static struct channel_member
-seat_member(const struct channel_seat *seat, uint64_t client)
+seat_member(const struct channel_seat *seat)
 {
 	const char *user = seat->text + seat->name_len;
 
 	return (struct channel_member){
-		.client = client,
+		.client = seat->client,
 		.user = str_from(user, seat->user_len),
 		.info = str_from(user + seat->user_len, seat->info_len),
 	};
@@ -73,10 +74,10 @@ seat_member(const struct channel_seat *seat, uint64_t client)
 /* Tells the others.  What can't be told now (the log is busy) isn't told: the
  * table is what counts. */
 static void
-seat_tell(struct server *srv, const struct channel_seat *seat, uint64_t client,
+seat_tell(struct server *srv, const struct channel_seat *seat,
     enum channel_content content)
 {
-	struct channel_member m = seat_member(seat, client);
+	struct channel_member m = seat_member(seat);
 	struct buf text;
 
 	buf_init(&text, 0);
@@ -124,7 +125,8 @@ presence_enter(struct server *srv, struct channel_presence *p,
 	seat = seat_new(args->channel, &fits);
 	if (seat == NULL)
 		return;
-	m = seat_member(seat, p->client);
+	seat->client = p->client;
+	m = seat_member(seat);
 	m.reader = hub_reader(srv->hub);
 	m.joined_ms = clock_now_real_ms();
 	if (channel_log_member_add(hub_log(srv->hub), args->channel, &m) < 0) {
@@ -135,29 +137,66 @@ presence_enter(struct server *srv, struct channel_presence *p,
 	seat->next = p->seats;
 	p->seats = seat;
 	if (seat->is_told)
-		seat_tell(srv, seat, p->client, CHANNEL_JOIN);
+		seat_tell(srv, seat, CHANNEL_JOIN);
 }
 
-/* Gives up the seat that *at points to. */
+/* Returns -1 when the log is held by a process that is stopped. */
+static int
+seat_give_up(struct server *srv, struct channel_seat *seat)
+{
+	if (channel_log_member_remove(hub_log(srv->hub), seat_name(seat),
+	    seat->client) == -EBUSY)
+		return -1;
+	if (seat->is_told)
+		seat_tell(srv, seat, CHANNEL_LEAVE);
+	free(seat);
+	return 0;
+}
+
+/* Gives up the seat that *at points to, now or with a later tick. */
 static void
-presence_leave(struct server *srv, struct channel_presence *p,
-    struct channel_seat **at)
+presence_leave(struct server *srv, struct channel_seat **at)
 {
 	struct channel_seat *seat = *at;
 
 	*at = seat->next;
-	channel_log_member_remove(hub_log(srv->hub), seat_name(seat),
-	    p->client);
-	if (seat->is_told)
-		seat_tell(srv, seat, p->client, CHANNEL_LEAVE);
-	free(seat);
+	if (seat_give_up(srv, seat) == 0)
+		return;
+	seat->next = srv->seats_left;
+	srv->seats_left = seat;
+}
+
+void
+channel_presence_tick(struct server *srv)
+{
+	struct channel_seat *seat;
+
+	while ((seat = srv->seats_left) != NULL) {
+		srv->seats_left = seat->next;
+		if (seat_give_up(srv, seat) == 0)
+			continue;
+		seat->next = srv->seats_left;
+		srv->seats_left = seat;
+		return;
+	}
+}
+
+void
+channel_presence_end(struct server *srv)
+{
+	struct channel_seat *seat;
+
+	while ((seat = srv->seats_left) != NULL) {
+		srv->seats_left = seat->next;
+		free(seat);
+	}
 }
 
 void
 channel_presence_done(struct server *srv, struct channel_presence *p)
 {
 	while (p->seats != NULL)
-		presence_leave(srv, p, &p->seats);
+		presence_leave(srv, &p->seats);
 }
 
 static struct server *
@@ -197,6 +236,6 @@ channel_unsubscribe(struct session *s, struct channel_presence *p,
 	while (*at != NULL && !str_eq(seat_name(*at), name))
 		at = &(*at)->next;
 	if (*at != NULL)
-		presence_leave(srv, p, at);
+		presence_leave(srv, at);
 	return rc;
 }

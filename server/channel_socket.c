@@ -133,6 +133,17 @@ socket_free(struct channel_socket *st)
 	free(st);
 }
 
+/* Data alone can't say that a part of it is missing. */
+static void
+raw_announce(struct session *s, const struct hub_subscribed *got, void *arg)
+{
+	const struct channel_start *start = arg;
+
+	if (start->args.wants_recovery && !got->was_recovered)
+		ws_close(ws_of_session(s), WS_CLOSE_LOST,
+		    STR("what was missed is lost: come back without since"));
+}
+
 /* Subscribes a raw one: it is given nothing but data, and learns of failure by
  * the close. */
 static void
@@ -144,6 +155,8 @@ socket_begin_raw(struct ws *w, struct channel_socket *st,
 	int rc;
 
 	start->args.form = HUB_RAW;
+	start->args.announce = raw_announce;
+	start->args.arg = start;
 	rc = channel_subscribe(ws_session(w), &st->presence, &start->args,
 	    &who);
 	if (rc < 0 && rc != -ENOTCONN)

@@ -10,8 +10,8 @@
  *
  * Owns nothing.  Invariant: a subscription that is behind has something queued
  * at its connection, so that drained() will come.
- * Here: sending, catching up, policies for the slow.  Not here: bytes
- * (hub_form.c), where a subscription begins (hub_history.c).
+ * Here: what is live.  Not here: reading on, policies for the slow
+ * (hub_catchup.c), bytes (hub_form.c).
  * Context: the loop's thread.  hub.c -> [hub_fanout.c] -> hub_form.c
  */
 #include "server/hub_internal.h"
@@ -22,11 +22,6 @@
 #include "server/conn.h"
 #include "server/internal.h"
 #include "server/sse.h"
-#include "server/ws.h"
-
-/* What one who catches up is given at a time. */
-#define CATCH_BYTES (64u << 10)
-#define CATCH_MESSAGES 1024u
 
 bool
 hub_can_send(const struct session *s)
@@ -45,42 +40,6 @@ hub_count_sent(struct hub *hub, uint8_t variant, uint64_t messages)
 		stats->sse_events += messages;
 	else
 		stats->ws_messages_out += messages;
-}
-
-/* Too slow, by a policy that wants it gone. */
-static void
-sub_disconnect(struct subscription *sub)
-{
-	struct session *s = sub->session;
-	struct ws *w = ws_of_session(s);
-	struct sse *e = sse_of_session(s);
-
-	sub->channel->hub->srv->stats->slow_closed++;
-	hub_forget(s);
-	if (w != NULL)
-		ws_close(w, WS_CLOSE_TRY_LATER,
-		    STR("too slow: come back and recover"));
-	else if (e != NULL)
-		sse_close(e, 0, "too slow for its channel");
-	else
-		session_close(s, "too slow for its channel");
-}
-
-/* How far behind it is, in bytes of data, and how far it may be. */
-static uint64_t
-sub_lag(const struct subscription *sub)
-{
-	return sub->channel->last_bytes - sub->channel_bytes;
-}
-
-static bool
-sub_is_slow(const struct subscription *sub)
-{
-	uint64_t limit = sub->rule->queue_bytes;
-
-	if (sub->is_recovering)
-		limit += sub->rule->history.bytes;
-	return sub_lag(sub) > limit;
 }
 
 /* The first message of a batch that a subscription hasn't been given. */
@@ -120,13 +79,6 @@ batch_message_at(const struct hub_batch *b, size_t at)
 	return low;
 }
 
-static void
-sub_given(struct subscription *sub, const struct hub_mark *m)
-{
-	sub->mark = m->mark;
-	sub->channel_bytes = m->channel_bytes;
-}
-
 /* What fan-out counts, once per channel. */
 struct fan {
 	uint64_t bytes, messages[HUB_VARIANTS];
@@ -152,7 +104,7 @@ sub_cut(struct subscription *sub, struct hub_batch *b, size_t sent,
 		if (r == -1)
 			return;
 		sent = end;
-		sub_given(sub, &b->message[i]);
+		hub_given(sub, &b->message[i]);
 	} while (r == 0 && ++i < b->count);
 	fan->messages[sub->variant] += i - first + (r == 1);
 	sub->is_behind = r == 1;
@@ -172,8 +124,8 @@ sub_wait(struct subscription *sub)
 
 /* Events of a stream of several channels: their text is everybody's, the id in
  * front of each is the client's own.  Returns as session_send(). */
-static int
-sub_send_tagged(struct subscription *sub, const struct hub_batch *b,
+int
+hub_send_tagged(struct subscription *sub, const struct hub_batch *b,
     unsigned first)
 {
 	struct hub *hub = sub->channel->hub;
@@ -183,7 +135,7 @@ sub_send_tagged(struct subscription *sub, const struct hub_batch *b,
 
 	buf_clear(text);
 	for (i = first; i < b->count; i++) {
-		sub_given(sub, &b->message[i]);
+		hub_given(sub, &b->message[i]);
 		buf_clear(tag);
 		sse_tag(sub->session, tag);
 		if (tag->len > 0) {
@@ -206,7 +158,7 @@ static void
 sub_give_tagged(struct subscription *sub, const struct hub_batch *b,
     unsigned first, struct fan *fan)
 {
-	int r = sub_send_tagged(sub, b, first);
+	int r = hub_send_tagged(sub, b, first);
 
 	if (r == -1)
 		return;
@@ -248,7 +200,7 @@ sub_give(struct subscription *sub, struct hub_batch *b, struct fan *fan)
 		sub_cut(sub, b, from + (size_t)n, fan);
 		return;
 	}
-	sub_given(sub, &b->message[b->count - 1]);
+	hub_given(sub, &b->message[b->count - 1]);
 	fan->messages[sub->variant] += b->count - first;
 	if (hub_form_is_event(hub_variant_form(sub->variant)))
 		sse_note_sent(sub->session);
@@ -304,8 +256,8 @@ sub_news(struct subscription *sub, struct fan *fan)
 	if (sub->mark >= ch->last_mark || !hub_can_send(sub->session))
 		return;
 	if (sub->is_behind) {
-		if (sub->rule->on_slow == SLOW_DISCONNECT && sub_is_slow(sub))
-			sub_disconnect(sub);
+		if (sub->rule->on_slow == SLOW_DISCONNECT && hub_is_slow(sub))
+			hub_disconnect(sub);
 		return;
 	}
 	b = channel_batch(ch, sub->variant);
@@ -357,181 +309,4 @@ hub_fan_out(struct hub_channel *ch)
 			hub_count_sent(hub, variant, fan.messages[variant]);
 		hub_batch_clear(&hub->batch[variant]);
 	}
-}
-
-/* --- catching up --- */
-
-/* Lets go of messages: up to `mark`, `channel_bytes`. */
-static void
-sub_skip(struct subscription *sub, uint64_t mark, uint64_t channel_bytes)
-{
-	sub->channel->hub->srv->stats->slow_dropped += mark - sub->mark;
-	sub->mark = mark;
-	sub->channel_bytes = channel_bytes;
-}
-
-/* The last entries that were visited, walking backwards: the oldest so many;
- * and where the channel was before the oldest of them. */
-struct walk {
-	uint64_t at[CATCH_MESSAGES];
-	unsigned visited;
-	uint64_t oldest_mark, oldest_bytes;
-};
-
-static void
-channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
-    struct walk *walk)
-{
-	uint64_t at = ch->last;
-	struct channel_entry e;
-
-	walk->visited = 0;
-	walk->oldest_mark = ch->last_mark;
-	walk->oldest_bytes = ch->last_bytes;
-	while (at != 0 && channel_log_read(ch->hub->log, at, &e) &&
-	    e.epoch == ch->epoch && e.offset > mark &&
-	    ch->last_bytes - (e.channel_bytes - e.data.len) <= lag_max) {
-		walk->at[walk->visited++ % CATCH_MESSAGES] = at;
-		walk->oldest_mark = e.offset - 1;
-		walk->oldest_bytes = e.channel_bytes - e.data.len;
-		at = e.previous;
-	}
-}
-
-/* What the subscription may still get, by its rule: bytes before the last. */
-static uint64_t
-sub_lag_max(const struct subscription *sub)
-{
-	if (!sub_is_slow(sub))
-		return UINT64_MAX;
-	return sub->rule->on_slow == SLOW_LATEST ? 0 : sub->rule->queue_bytes;
-}
-
-/* Fills the hub's own batch with the next messages of a channel.  Returns false
- * when the subscriber had to go. */
-static bool
-sub_read_channel(struct subscription *sub)
-{
-	struct hub_channel *ch = sub->channel;
-	struct hub *hub = ch->hub;
-	struct channel_entry e;
-	struct walk walk;
-	unsigned i, n;
-
-	channel_walk(ch, sub->mark, sub_lag_max(sub), &walk);
-	/* One is always given: it may be longer than the queue. */
-	if (walk.visited == 0 && channel_log_read(hub->log, ch->last, &e)) {
-		walk.at[walk.visited++] = ch->last;
-		walk.oldest_mark = e.offset - 1;
-		walk.oldest_bytes = e.channel_bytes - e.data.len;
-	}
-	if (walk.oldest_mark > sub->mark) {
-		if (sub->rule->on_slow == SLOW_DISCONNECT) {
-			sub_disconnect(sub);
-			return false;
-		}
-		sub_skip(sub, walk.oldest_mark, walk.oldest_bytes);
-	}
-	n = walk.visited < CATCH_MESSAGES ? walk.visited : CATCH_MESSAGES;
-	for (i = 0; i < n && hub->own.len < CATCH_BYTES; i++) {
-		uint64_t at = walk.at[(walk.visited - 1 - i) % CATCH_MESSAGES];
-
-		if (!channel_log_read(hub->log, at, &e) ||
-		    !hub_batch_add(hub, &hub->own, sub->variant, &e,
-			(struct hub_mark){.mark = e.offset,
-			    .channel_bytes = e.channel_bytes}))
-			break;
-	}
-	return true;
-}
-
-/* The same for a pattern: forwards, over entries of all channels. */
-static bool
-sub_read_pattern(struct subscription *sub)
-{
-	struct hub_channel *ch = sub->channel;
-	struct hub *hub = ch->hub;
-	uint64_t at = sub->mark, bytes = sub->channel_bytes;
-	uint64_t lag_max = sub_lag_max(sub), dropped = 0;
-	struct channel_entry e;
-
-	if (at < channel_log_tail(hub->log)) {
-		dropped++;
-		at = channel_log_tail(hub->log);
-	}
-	while (at < hub->cursor && hub->own.len < CATCH_BYTES &&
-	    channel_log_read(hub->log, at, &e)) {
-		at = e.next;
-		if (!channel_matches(hub_channel_name(ch), e.channel))
-			continue;
-		bytes += e.data.len;
-		if (ch->last_bytes - bytes + e.data.len > lag_max &&
-		    ch->last_bytes > bytes) {
-			dropped++;
-			continue;
-		}
-		if (!hub_batch_add(hub, &hub->own, sub->variant, &e,
-		    (struct hub_mark){.mark = e.next, .channel_bytes = bytes}))
-			break;
-	}
-	if (dropped > 0 && sub->rule->on_slow == SLOW_DISCONNECT) {
-		sub_disconnect(sub);
-		return false;
-	}
-	hub->srv->stats->slow_dropped += dropped;
-	if (hub->own.count == 0 && !hub->own.has_failed) {
-		sub->mark = at >= hub->cursor ? ch->last_mark : at;
-		sub->channel_bytes = at >= hub->cursor
-		    ? ch->last_bytes : bytes;
-	}
-	return true;
-}
-
-/* Sends the hub's own batch.  Returns whether there may be more room. */
-static bool
-sub_send_own(struct subscription *sub)
-{
-	struct hub_batch *b = &sub->channel->hub->own;
-	int r;
-
-	if (b->has_failed) {
-		session_close(sub->session, "no memory for its messages");
-		return false;
-	}
-	if (b->count == 0)
-		return true;
-	if (hub_variant_form(sub->variant) == HUB_TAGGED)
-		r = sub_send_tagged(sub, b, 0);
-	else
-		r = b->len > 0 ? session_send_shared(sub->session, b->bytes, 0,
-		    b->len) : 0;
-	if (r == -1)
-		return false;
-	sub_given(sub, &b->message[b->count - 1]);
-	hub_count_sent(sub->channel->hub, sub->variant, b->count);
-	if (hub_form_is_event(hub_variant_form(sub->variant)))
-		sse_note_sent(sub->session);
-	sub->is_behind = r == 1;
-	if (sub->mark >= sub->channel->last_mark)
-		sub->is_recovering = false;
-	return r == 0;
-}
-
-void
-hub_catch_up(struct subscription *sub)
-{
-	struct hub_channel *ch = sub->channel;
-	struct hub *hub = ch->hub;
-	bool goes_on;
-
-	hub->own.gives_old = sub->is_recovering;
-	sub->is_behind = session_unsent(sub->session) > 0;
-	while (sub->mark < ch->last_mark && !sub->is_behind) {
-		hub_batch_clear(&hub->own);
-		goes_on = ch->is_pattern ? sub_read_pattern(sub)
-		    : sub_read_channel(sub);
-		if (!goes_on || !sub_send_own(sub))
-			break;
-	}
-	hub_batch_clear(&hub->own);
 }

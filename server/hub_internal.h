@@ -139,6 +139,14 @@ hub_mark_of(const struct hub_channel *ch, const struct channel_entry *e)
 	return ch->is_pattern ? e->next : e->offset;
 }
 
+/* It has been given this one. */
+static inline void
+hub_given(struct subscription *sub, const struct hub_mark *m)
+{
+	sub->mark = m->mark;
+	sub->channel_bytes = m->channel_bytes;
+}
+
 static inline bool
 hub_form_is_event(enum hub_form form)
 {
@@ -193,6 +201,17 @@ bool hub_batch_add(struct hub *hub, struct hub_batch *b, uint8_t variant,
 
 /* Gives this round's news to the subscribers of a channel. */
 void hub_fan_out(struct hub_channel *ch);
+/* Appends each event's own id; returns as session_send(). */
+int hub_send_tagged(struct subscription *sub, const struct hub_batch *b,
+    unsigned first);
+
+/* --- hub_catchup.c --- */
+
+/* Whether it is further behind than its rule allows. */
+bool hub_is_slow(const struct subscription *sub);
+/* Too slow, by a policy that wants it gone: all its session's subscriptions
+ * are. */
+void hub_disconnect(struct subscription *sub);
 /* Gives a subscriber what the log has for it, until its socket is full.  It may
  * be gone afterwards. */
 void hub_catch_up(struct subscription *sub);

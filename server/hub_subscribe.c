@@ -599,6 +599,22 @@ hub_forget(struct session *s)
 	}
 }
 
+/* Whoever comes behind this one is first the next time: a channel that is never
+ * done doesn't hold up the others. */
+static void
+session_rotate(struct session *s, struct subscription *sub)
+{
+	struct subscription *last = sub;
+
+	if (sub->next == NULL)
+		return;
+	while (last->next != NULL)
+		last = last->next;
+	last->next = s->subscriptions;
+	s->subscriptions = sub->next;
+	sub->next = NULL;
+}
+
 void
 hub_drained(struct session *s)
 {
@@ -609,9 +625,13 @@ hub_drained(struct session *s)
 		if (!sub->is_behind)
 			continue;
 		hub_catch_up(sub);
-		/* Full again, or gone with all of them. */
-		if (session_unsent(s) > 0 || s->subscriptions == NULL)
+		/* Gone, with all of them. */
+		if (s->subscriptions == NULL)
 			return;
+		if (session_unsent(s) > 0) {
+			session_rotate(s, sub);
+			return;
+		}
 	}
 }
 

@@ -24,6 +24,7 @@
 
 struct access_log;
 struct alarms;
+struct channel_seat;
 struct conn;
 struct db_set;
 struct fetcher;
@@ -93,6 +94,7 @@ struct server {
 	struct wheel sql_calls, sql_transactions;	/* db/api.c */
 	struct fetcher *fetcher;	/* NULL: nothing fetched yet */
 	struct hub *hub;
+	struct channel_seat *seats_left; /* channel_presence.c */
 	struct ws_shared *ws;		/* what all WebSockets share: ws.c */
 	struct sse_shared *sse;		/* and all event streams: sse.c */
 	struct socket_table *sockets;	/* of modules: socket.h */

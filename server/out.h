@@ -13,9 +13,9 @@
  * take is copied into the connection's queue, which exists only while there is
  * something in it: an idle connection owns no buffer.
  *
- * A queue is a list of chunks; each has bytes of its own, or refers to a part of
- * shared ones (common/bytes.h): what goes to many clients is there once, however
- * many of them are behind.
+ * A queue is a list of chunks; each has bytes of its own, or refers to a part
+ * of shared ones (common/bytes.h): what goes to many clients is there once,
+ * however many of them are behind.
  *
  * Context: the loop's thread; one batch, used by one connection at a time.
  */

@@ -280,6 +280,7 @@ server_free(struct server *srv)
 	service_free(srv->service[SERVICE_PUBLIC]);
 	service_free(srv->service[SERVICE_ADMIN]);
 	module_set_free(srv->modules);
+	channel_presence_end(srv);
 	hub_free(srv->hub);
 	sse_done(srv);
 	access_log_free(srv->log);
@@ -364,6 +365,7 @@ server_tick(struct server *srv)
 	    conn_on_deadline, srv);
 	sql_tick(srv);
 	hub_tick(srv->hub);
+	channel_presence_tick(srv);
 	if (srv->offload != NULL)
 		offload_measure(srv->offload);
 	if (srv->log != NULL)

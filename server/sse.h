@@ -69,8 +69,8 @@ void *sse_state(const struct sse *e);
 
 /*
  * One event.  id, name: one that has a line end or NUL, which would be the
- * start of something else, is left out; .p NULL: none.  data: any text; each of its
- * lines (LF, CR, CRLF) becomes a "data:".
+ * start of something else, is left out; .p NULL: none.  data: any text; each
+ * of its lines (LF, CR, CRLF) becomes a "data:".
  */
 struct sse_event {
 	struct str id, name, data;

@@ -55,7 +55,8 @@ enum ws_close_code {
 	WS_CLOSE_TRY_LATER = 1013,	/* too slow; come back and recover */
 	/* 3000 to 3499: come back; 3500 to 3999: don't. */
 	WS_CLOSE_EXPIRED = 3005,
-	WS_CLOSE_FORBIDDEN = 3503
+	WS_CLOSE_FORBIDDEN = 3503,
+	WS_CLOSE_LOST = 3504		/* what was missed isn't there */
 };
 
 enum ws_event {

@@ -133,7 +133,8 @@ feed_on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* Who is first gets an event at once; the others wait for the next round. */
+/* Everybody gets an event at once: the last reading, unless nobody has looked
+ * before. */
 static void
 stream_open(struct sse *e)
 {
@@ -147,11 +148,12 @@ stream_open(struct sse *e)
 	if (st->next != NULL)
 		st->next->prev = &st->next;
 	feed->streams = st;
-	if (!is_first)
-		return;
-	if (event_add(&feed->timer, &feed->interval) == -1)
-		session_close(sse_session(e), "no memory for its timer");
-	feed_read(feed);
+	if (is_first) {
+		if (event_add(&feed->timer, &feed->interval) == -1)
+			session_close(sse_session(e),
+			    "no memory for its timer");
+		feed_read(feed);
+	}
 	stream_send(st);
 }
 

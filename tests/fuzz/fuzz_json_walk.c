@@ -84,6 +84,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* White space around the whole is no part of a value. */
 	while (text.len > 0 && strchr(" \t\r\n", text.p[0]) != NULL)
 		text = str_from(text.p + 1, text.len - 1);
+	while (text.len > 0 && strchr(" \t\r\n", text.p[text.len - 1]) != NULL)
+		text.len--;
 	if (json_check(text, 64, &fault) == 0) {
 		arena_init(&a, NULL);
 		tree = cJSON_ParseWithLength(text.p, text.len + 1);

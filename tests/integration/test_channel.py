@@ -185,6 +185,13 @@ def test_a_raw_socket_resumes_where_it_was(srv, room):
         assert [ws.event().data for _ in range(2)] == ["2", "3"]
 
 
+def test_a_raw_socket_that_cant_recover_is_told_by_the_close(srv, room):
+    post(srv, f"/channels/{room}", "x")
+    with raw(srv, room, "?since=00000001:1") as ws:
+        got = ws.event()
+        assert (got.kind, got.code) == ("close", 3504)
+
+
 @pytest.mark.parametrize("channel, opcode, data, code", [
     ("read.1", TEXT, b"x", 1008),
     ("small.1", TEXT, b"x" * 17, 1009),
@@ -360,6 +367,7 @@ def test_a_pattern_gets_every_channel_that_it_matches(srv, room):
     ('{"type":"subscribe","channel":"a b"}', "BAD_NAME"),
     ('{"type":"subscribe","channel":"a*b"}', "BAD_NAME"),
     ('{"type":"subscribe","channel":"%s"}' % ("n" * 256), "BAD_NAME"),
+    ('{"type":"subscribe","channel":"%s*"}' % ("n" * 255), "BAD_NAME"),
     ('{"type":"subscribe","channel":"a","since":"x"}', "BAD_REQUEST"),
     ('{"type":"subscribe","channel":"a","since":1}', "BAD_REQUEST"),
     ('{"type":"subscribe","channel":"a","history":-1}', "BAD_REQUEST"),

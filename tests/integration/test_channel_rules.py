@@ -133,6 +133,7 @@ def test_no_log_has_the_token_of_a_query(corelane):
     get(srv, f"/nowhere?access_token={secret}",
         [("Referer", f"http://t/?access_token={secret}")])
     srv.command("stop")
+    srv.wait_exit()
     lines = sorted((json.loads(line) for line in srv.output().splitlines()),
                    key=lambda line: line["target"])
     assert lines[0]["target"] == "/channels/a?x=1&access_token=***&limit=1"

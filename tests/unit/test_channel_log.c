@@ -750,45 +750,6 @@ test_each_row(void **state)
 	    before_ms / 1000 + 1);
 }
 
-/* --- making one --- */
-
-static void
-test_limits(void **state)
-{
-	static const struct {
-		const char *what;
-		struct channel_log_limits limits;
-		bool is_good;
-	} cases[] = {
-		{"no readers", {.ring_bytes = 4096, .channels = 1}, false},
-		{"no channels", {.ring_bytes = 4096, .readers = 1}, false},
-		{"too many readers", {.ring_bytes = 4096, .channels = 1,
-		    .readers = CHANNEL_READERS_MAX + 1}, false},
-		{"the smallest", {.channels = 1, .readers = 1}, true},
-		{"the most readers", {.channels = 1,
-		    .readers = CHANNEL_READERS_MAX}, true},
-	};
-
-	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
-		struct channel_log *log = calloc(1,
-		    channel_log_bytes(&cases[i].limits) + CHANNEL_LINE);
-		struct channel_log *at = (void *)(((uintptr_t)log + 63) &
-		    ~(uintptr_t)63);
-		struct error err;
-
-		assert_non_null(log);
-		unit_check((channel_log_init(at, &cases[i].limits, &err) ==
-		    0) == cases[i].is_good, cases[i].what);
-		if (cases[i].is_good) {
-			assert_int_equal(publish(at, "a", "x"), 0);
-			assert_int_equal(join(at, 0, "a"), 0);
-			assert_int_equal(member_add(at, "a", 1, 0, "x"),
-			    -ENOSPC);
-		}
-		free(log);
-	}
-}
-
 int
 main(void)
 {
@@ -815,7 +776,6 @@ main(void)
 		T(test_member_info),
 		T(test_a_reader_that_died),
 		T(test_each_row),
-		cmocka_unit_test(test_limits),
 	};
 #undef T
 

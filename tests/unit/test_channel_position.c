@@ -40,6 +40,9 @@ test_names(void **state)
 	assert_false(channel_name_is_valid(name));
 	assert_false(channel_pattern_is_valid(name));
 	longest[CHANNEL_NAME_MAX] = '*';
+	assert_false(channel_pattern_is_valid(name));
+	longest[CHANNEL_NAME_MAX - 1] = '*';
+	name.len--;
 	assert_true(channel_pattern_is_valid(name));
 	assert_false(channel_name_is_valid(str_from("a\0b", 3)));
 }

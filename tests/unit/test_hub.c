@@ -186,8 +186,8 @@ test_each_form_has_its_bytes(void **state)
 	id[channel_position_print(&pos, id)] = '\0';
 	loopback_settle(lo);
 	wire_expect(&raw.wire, "\x81\x07one\ntwo");
-	snprintf(text, sizeof(text), "{\"type\":\"message\",\"channel\":\"room\","
-	    "\"id\":\"%s\",\"time\":", id);
+	snprintf(text, sizeof(text), "{\"type\":\"message\","
+	    "\"channel\":\"room\",\"id\":\"%s\",\"time\":", id);
 	wire_expect(&json.wire, text);
 	wire_expect(&json.wire, ",\"data\":\"one\\ntwo\"}");
 	snprintf(text, sizeof(text), "id: %s\ndata: one\ndata: two\n\n", id);
@@ -243,6 +243,7 @@ test_patterns_and_leaving(void **state)
 {
 	struct loopback *lo = loopback_open(CONFIG("false"));
 	struct config_channel rule = rule_of();
+	char longest[CHANNEL_NAME_MAX + 2] = "";
 	struct client cl, other;
 
 	client_ws(lo, &cl);
@@ -250,6 +251,13 @@ test_patterns_and_leaving(void **state)
 	assert_int_equal(subscribe(lo, &cl, "room.*", &rule, HUB_RAW), 0);
 	assert_int_equal(subscribe(lo, &cl, "room.*", &rule, HUB_RAW), -EEXIST);
 	assert_int_equal(subscribe(lo, &cl, "a b", &rule, HUB_RAW), -EINVAL);
+	memset(longest, 'n', CHANNEL_NAME_MAX);
+	longest[CHANNEL_NAME_MAX] = '*';
+	assert_int_equal(subscribe(lo, &cl, longest, &rule, HUB_RAW), -EINVAL);
+	longest[CHANNEL_NAME_MAX - 1] = '*';
+	longest[CHANNEL_NAME_MAX] = '\0';
+	assert_int_equal(subscribe(lo, &cl, longest, &rule, HUB_RAW), 0);
+	assert_int_equal(hub_unsubscribe(cl.session, str_of(longest)), 0);
 	assert_int_equal(subscribe(lo, &other, "*", &rule, HUB_RAW), 0);
 	assert_int_equal(subscribe(lo, &other, "room.2", &rule, HUB_RAW), 0);
 	assert_int_equal(hub_count(other.session), 2);
@@ -687,8 +695,8 @@ test_policies_for_the_slow(void **state)
 static void
 test_a_lapped_worker_treats_all_as_slow(void **state)
 {
-	static const enum config_slow policies[] = {
-		SLOW_DISCONNECT, SLOW_DROP_OLDEST, SLOW_LATEST};
+	static const enum config_slow policies[] = {SLOW_DISCONNECT,
+	    SLOW_DROP_OLDEST, SLOW_LATEST};
 
 	for (size_t i = 0; i < UNIT_COUNT(policies); i++) {
 		struct loopback *lo = loopback_open(CONFIG("false"));

@@ -137,6 +137,53 @@ test_small_pieces_leave_as_one(void **state)
 }
 
 static void
+test_shared_bytes_are_queued_once(void **state)
+{
+	struct bytes *b = bytes_alloc(100000);
+	struct out_queue *queue[3] = {NULL, NULL, NULL};
+	size_t i, len[3] = {0};
+	struct wire w[3];
+	char small[8] = "between";
+
+	assert_non_null(b);
+	for (i = 0; i < b->len; i++)
+		b->data[i] = (char)(i * 7);
+	for (i = 0; i < 3; i++) {
+		wire_open(&w[i]);
+		/* 90 000, a copy, all of it, and a piece too short to share. */
+		len[i] = (size_t)out_send_shared(&queue[i], w[i].fd[0], b,
+		    10000, 100000);
+		assert_int_equal(out_send_copy(&queue[i], w[i].fd[0],
+		    str_from(small, 7)), 0);
+		assert_int_equal(out_send_shared(&queue[i], w[i].fd[0], b, 0,
+		    100000), 0);
+		assert_int_equal(out_send_shared(&queue[i], w[i].fd[0], b, 5,
+		    15), 0);
+		assert_int_equal(len[i] + out_queue_bytes(queue[i]), 190017);
+	}
+	assert_int_equal(b->refs, 7);
+	memset(small, 0, sizeof(small));
+	out_queue_free(queue[2]);
+	assert_int_equal(b->refs, 5);
+	for (i = 0; i < 2; i++) {
+		while (queue[i] != NULL) {
+			wire_read(&w[i]);
+			assert_true(out_queue_send(&queue[i], w[i].fd[0]) >= 0);
+		}
+		wire_read(&w[i]);
+		assert_int_equal(w[i].len, 190017);
+		assert_memory_equal(w[i].got, b->data + 10000, 90000);
+		assert_memory_equal(w[i].got + 90000, "between", 7);
+		assert_memory_equal(w[i].got + 90007, b->data, 100000);
+		assert_memory_equal(w[i].got + 190007, b->data + 5, 10);
+	}
+	assert_int_equal(b->refs, 1);
+	for (i = 0; i < 3; i++)
+		wire_close(&w[i]);
+	bytes_unref(b);
+}
+
+static void
 test_a_broken_socket_is_an_error(void **state)
 {
 	struct out_queue *queue = NULL;
@@ -162,6 +209,7 @@ main(void)
 		cmocka_unit_test(test_order_is_kept),
 		cmocka_unit_test(test_a_full_batch_says_so),
 		cmocka_unit_test(test_small_pieces_leave_as_one),
+		cmocka_unit_test(test_shared_bytes_are_queued_once),
 		cmocka_unit_test(test_a_broken_socket_is_an_error),
 	};
 

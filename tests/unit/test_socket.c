@@ -93,6 +93,32 @@ on_drop(void *ptr)
 	tell("dropped", LANE_STR(""));
 }
 
+static char piece[4096];
+
+/* Sends until the client has to read first, and one too many. */
+static int
+flood(struct lane_socket *s)
+{
+	const struct lane_str data = {piece, sizeof(piece)};
+	enum lane_write_result sent;
+
+	do
+		sent = lane_socket_send(s, data, false);
+	while (sent == LANE_OK);
+	assert_int_equal(sent, LANE_FULL);
+	assert_int_equal(lane_socket_send(s, data, false), LANE_DROPPED);
+	return 200;
+}
+
+static int
+on_drain(struct lane_ctx *c, struct lane_socket *s)
+{
+	tell("drain", LANE_STR(""));
+	assert_int_equal(lane_socket_send(s, LANE_STR("drained"), true),
+	    LANE_OK);
+	return 200;
+}
+
 static int
 on_message(struct lane_ctx *c, struct lane_socket *s, struct lane_str data,
     bool is_text)
@@ -104,6 +130,8 @@ on_message(struct lane_ctx *c, struct lane_socket *s, struct lane_str data,
 		assert_int_equal(lane_defer(c, on_drop, NULL), 0);
 		return lane_after(c, 600000, never_done, s);
 	}
+	if (lane_str_eq(data, LANE_STR("flood")))
+		return flood(s);
 	if (lane_str_eq(data, LANE_STR("fail")))
 		return -EIO;
 	if (lane_str_eq(data, LANE_STR("leak")))
@@ -218,7 +246,8 @@ static const char *const protocols[] = {"two", "one", NULL};
 
 static const struct lane_socket_handler story_socket = {
 	.authorize = authorize, .open = on_open, .message = on_message,
-	.close = on_close, .protocols = protocols, .message_bytes = 1000,
+	.drain = on_drain, .close = on_close, .protocols = protocols,
+	.message_bytes = 1000, .queue_bytes = 8192,
 };
 static const struct lane_socket_handler bare_socket = {.open = NULL};
 static const struct lane_socket_handler room_socket = {
@@ -371,6 +400,22 @@ a_text_that_is_none_is_not_sent(void **state)
 	lane_test_send(s, LANE_STR("good"), true);
 	hear(s, "good");
 	lane_test_close(s, 1000);
+}
+
+static void
+who_sends_too_much_is_told_when_it_has_gone(void **state)
+{
+	struct lane_test_socket *s = connect_to("/story");
+	struct lane_test_message m;
+
+	lane_test_send(s, LANE_STR("flood"), true);
+	do {
+		m = lane_test_receive(s, 5000);
+		assert_true(m.is_text || m.data.len == sizeof(piece));
+	} while (!m.is_text);
+	assert_true(lane_str_eq(m.data, LANE_STR("drained")));
+	lane_test_close(s, 1000);
+	story_is("open text:flood drain close:1000 reason:");
 }
 
 static void
@@ -538,6 +583,7 @@ main(void)
 		CASE(a_failure_closes_with_1011),
 		CASE(a_module_closes_with_its_own_code),
 		CASE(a_text_that_is_none_is_not_sent),
+		CASE(who_sends_too_much_is_told_when_it_has_gone),
 		CASE(limits_are_the_routes_own),
 		CASE(authorize_decides_and_its_state_is_never_lost),
 		CASE(a_protocol_is_chosen),

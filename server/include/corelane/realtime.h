@@ -6,8 +6,7 @@
  *	on_message(struct lane_ctx *c, struct lane_socket *s,
  *	    struct lane_str data, bool is_text)
  *	{
- *		lane_publish(c, "room.1", data, LANE_PUBLISH_TEXT);
- *		return 200;
+ *		return lane_publish(c, "room.1", data, LANE_PUBLISH_TEXT);
  *	}
  *
  *	static int
@@ -27,16 +26,40 @@
  *
  * A socket is a client that stays: a WebSocket, or an event stream, to which
  * the same calls send.  It outlives the request that opened it, and every
- * context; struct lane_socket is lent until its close() has returned.  To keep
- * one for later, keep its id: lane_socket_find() says whether it is still
- * there.
+ * context; struct lane_socket is lent until its close() has returned, or would
+ * have: where a route has none.  To keep one for later, keep its id:
+ * lane_socket_find() says whether it is still there.
  *
  * Each callback runs in a context of its own, which may wait (SQL, offload,
  * fetch, timers) as a request's does: it returns LANE_ASYNC, and a continuation
  * goes on.  Until it has ended the socket isn't read: its messages are handled
  * in order, one at a time, and a client that sends faster is slowed. Where the
  * socket closes first the context is cancelled.  Any status and LANE_NEXT mean
- * that it is done; a negative errno is logged, and closes with 1011.
+ * that it is done; a negative errno is logged with route and socket, and closes
+ * with 1011.
+ *
+ *	static int
+ *	stored(struct lane_ctx *c, void *state, struct lane_rows *rows)
+ *	{
+ *		if (lane_rows_status(rows) != 0)
+ *			return lane_rows_fail(c, rows);
+ *		lane_socket_send(state, LANE_STR("stored"), true);
+ *		return 200;
+ *	}
+ *
+ *	static int
+ *	on_note(struct lane_ctx *c, struct lane_socket *s,
+ *	    struct lane_str data, bool is_text)
+ *	{
+ *		struct lane_value text[] = {lane_text(data)};
+ *
+ *		return lane_sql(c, .sql = "INSERT INTO note VALUES ($1)",
+ *		    .params = text, .param_count = 1, .done = stored,
+ *		    .state = s);
+ *	}
+ *
+ * In a continuation `s` is as good as in the callback: it is never called
+ * behind the close.
  *
  * Context: the loop's thread.
  */
@@ -55,9 +78,9 @@ struct lane_socket;
  * An upgrade is refused where a route has none.  Any member may be NULL.
  */
 struct lane_socket_handler {
-	/* Before the upgrade, in the request's context: LANE_NEXT accepts;
-	 * anything else answers the request instead (403).  What it puts into
-	 * lane_socket_give() is the socket's state. */
+	/* Before the upgrade, in the request's context, which may wait:
+	 * LANE_NEXT accepts; anything else answers the request instead (403).
+	 * What it puts into lane_socket_give() is the socket's state. */
 	lane_fn authorize;
 	int (*open)(struct lane_ctx *c, struct lane_socket *s);
 	/* A whole message; lent until the context ends.  text: valid UTF-8. */
@@ -66,7 +89,8 @@ struct lane_socket_handler {
 	/* The client has taken what was queued: after LANE_FULL. */
 	int (*drain)(struct lane_ctx *c, struct lane_socket *s);
 	/* It is over: the code and reason of whoever closed first, 1006 when it
-	 * was cut off (always for event streams).  Frees the state. */
+	 * was cut off (always for event streams).  Frees the state.  Its
+	 * context can't wait, but lane_spawn() a task that does. */
 	void (*close)(struct lane_ctx *c, struct lane_socket *s, unsigned code,
 	    struct lane_str reason);
 	const char *const *protocols; /* subprotocols, ends with NULL */
@@ -75,8 +99,9 @@ struct lane_socket_handler {
 	size_t queue_bytes; /* 0: the configuration's */
 };
 
-/* In authorize(): the state that lane_socket_state() gives ever after; taken,
- * freed by close(), or by `drop` where the upgrade fails. */
+/* In authorize(): the state that lane_socket_state() gives ever after; taken.
+ * Freed by close(), or by `drop` where the upgrade fails, or there is no
+ * close(). */
 void lane_socket_give(struct lane_ctx *c, void *state,
     void (*drop)(void *state));
 void *lane_socket_state(const struct lane_socket *s);
@@ -89,8 +114,9 @@ struct lane_str lane_socket_protocol(const struct lane_socket *s);
 bool lane_socket_is_events(const struct lane_socket *s);
 
 /*
- * Sends a message: a text must be UTF-8.  To an event stream it is an event
- * with this data.  LANE_FULL: the last that was queued, drain() will tell.
+ * Sends a message: a text must be UTF-8, or it is dropped and logged.  To an
+ * event stream it is an event with this data.  LANE_FULL: the last that was
+ * queued, drain() will tell.
  */
 enum lane_write_result lane_socket_send(
     struct lane_socket *s, struct lane_str data, bool is_text);
@@ -134,16 +160,20 @@ struct lane_subscribe {
 	struct lane_str since;
 	unsigned history; /* without `since`: the last so many first */
 	/* false: messages as they were published; true: wrapped, as in
-	 * {"type":"message","channel","id","time","data"}. */
+	 * {"type":"message","channel","id","time","data"}.  To an event stream
+	 * each is an event, with its position as the id. */
 	bool is_wrapped;
-	/* Makes the client a member whom lane_members() tells. */
+	/* user.p: makes the client a member whom lane_members() tells, where
+	 * the channel's rule has "presence": "members". */
 	struct lane_str user, info; /* info: a JSON value */
 	/* Called before what was missed is sent: the place to tell the
 	 * client.  recovered: nothing since `since` is missing. */
 	void (*announce)(struct lane_ctx *c, struct lane_socket *s,
 	    struct lane_str position, bool recovered, unsigned missed);
 };
-/* Returns 0, -EEXIST, -EINVAL, -ENOENT, -ENOSPC, -EBUSY or -ENOMEM. */
+/* Messages of one channel come in their order; those of two in any.
+ * Returns 0, -EEXIST, -EINVAL (the name, `since`, or info), -ENOENT (no rule),
+ * -ENOSPC, -EBUSY, -ENOMEM, or -ENOTCONN when it is closed. */
 int lane_subscribe(struct lane_ctx *c, struct lane_socket *s,
     const struct lane_subscribe *args) LANE_CHECKED;
 int lane_unsubscribe(struct lane_socket *s, const char *channel);
