@@ -209,42 +209,18 @@ call_do_subscribe(struct call *call, struct hub_subscribe *args,
 	return rc;
 }
 
-/* The request is done anew, as it came, and then those behind it. */
-static void
-call_on_awaited(struct session *s, bool is_here)
-{
-	struct ws *w = ws_of_session(s);
-	struct channel_socket *st = ws_state(w);
-	char *text = st->awaited;
-
-	st->awaited = NULL;
-	st->is_awaited = true;
-	st->never_waits = !is_here;
-	channel_protocol_message(w, st, str_from(text, st->awaited_len), true);
-	free(text);
-	st->is_awaited = false;
-	session_resume(s);
-}
-
-/* Whether other machines may have what is asked for: nothing more is read until
- * it is here. */
+/* The request as it came, for when it can be done. */
 static bool
 call_awaits(struct call *call, const struct hub_subscribe *args)
 {
 	struct channel_socket *st = call->st;
-	struct session *s = ws_session(call->ws);
 
-	if (st->never_waits || st->is_awaited || st->awaited != NULL)
+	if (st->awaited != NULL || call->text.len == 0)
 		return false;
-	st->awaited = call->text.len > 0 ?
-	    strndup(call->text.p, call->text.len) : NULL;
+	st->awaited = strndup(call->text.p, call->text.len);
 	st->awaited_len = call->text.len;
-	if (st->awaited == NULL)
-		return false;
-	if (hub_await(call->srv->hub, s, args, call_on_awaited)) {
-		session_pause(s);
+	if (st->awaited != NULL && channel_socket_awaits(call->ws, st, args))
 		return true;
-	}
 	free(st->awaited);
 	st->awaited = NULL;
 	return false;
@@ -304,7 +280,7 @@ request_publish(struct call *call)
 
 	if (call->data.p == NULL)
 		return call_fail(call, "BAD_REQUEST", "data is missing");
-	if (!call->st->route->cfg->channel.publish)
+	if (!channel_socket_route(call->ws)->cfg->channel.publish)
 		return call_fail_with(call, -EACCES);
 	if (call_read_channel(call, CHANNEL_PUBLISH) == -1)
 		return -1;

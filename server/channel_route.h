@@ -68,23 +68,31 @@ int channel_http_post(struct request *r, const struct channel_route *route);
 extern const struct ws_app channel_socket_app;
 extern const struct sse_app channel_stream_app;
 
-/* --- a WebSocket's state, for the protocol --- */
-
+/*
+ * What a WebSocket has to remember beside its subscriptions: a token, where it
+ * is a member, its errors.  Most have none of these, and no state: it is made
+ * for each message, and dropped behind it where it says nothing.
+ */
 struct channel_socket {
 	struct channel_client client;
 	struct channel_presence presence;
-	const struct channel_route *route;
 	struct channel_start *start;	/* owned; NULL: it has begun */
-	char *name;			/* owned: of a raw one's channel */
-	/* Waits for other machines: the request that is to be done then, owned;
-	 * once that took too long there is no waiting any more. */
-	char *awaited;
+	char *awaited;	/* owned: a request that waits for other machines */
 	size_t awaited_len;
-	bool is_awaited, never_waits;
-	uint32_t error_count;		/* since error_ms */
-	bool is_protocol;
+	bool is_awaited;		/* it has waited, and is done now */
+	bool never_waits;		/* that has taken too long once */
 	uint64_t error_ms;
+	uint32_t error_count;		/* since error_ms */
 };
+
+/* Whether what a subscription begins with is to come from other machines first:
+ * then nothing more is read until it is here, and `start` or `awaited`, which
+ * has been set, is done then. */
+bool channel_socket_awaits(struct ws *w, struct channel_socket *st,
+    const struct hub_subscribe *args);
+
+/* The route that it came by. */
+const struct channel_route *channel_socket_route(const struct ws *w);
 
 /* The path's channel, subscribed to in the protocol's form. */
 void channel_protocol_begin(struct ws *w, struct channel_socket *st,

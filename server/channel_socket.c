@@ -12,6 +12,7 @@
  * Context: a worker's loop.  handlers/channel.c -> [channel_socket.c] -> ws.c
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "server/channel_print.h"
@@ -125,12 +126,56 @@ channel_start_free(struct channel_start *start)
 static void
 socket_free(struct channel_socket *st)
 {
+	if (st == NULL)
+		return;
 	channel_presence_done(st->client.srv, &st->presence);
 	channel_client_done(&st->client);
 	channel_start_free(st->start);
 	free(st->awaited);
-	free(st->name);
 	free(st);
+}
+
+const struct channel_route *
+channel_socket_route(const struct ws *w)
+{
+	const char *options = (const char *)ws_options_of(w);
+
+	return (const void *)(options - offsetof(struct channel_route, ws));
+}
+
+static bool
+socket_is_protocol(const struct ws *w)
+{
+	return ws_protocol(w).p != NULL ||
+	    !channel_socket_route(w)->names_channel;
+}
+
+static struct channel_socket *
+socket_get(struct ws *w)
+{
+	struct channel_socket *st = ws_state(w);
+
+	if (st != NULL)
+		return st;
+	st = calloc(1, sizeof(*st));
+	if (st != NULL)
+		st->client.srv = ws_server(w);
+	ws_set_state(w, st);
+	return st;
+}
+
+/* Drops a state that says nothing. */
+static void
+socket_trim(struct ws *w)
+{
+	struct channel_socket *st = ws_state(w);
+
+	if (st == NULL || st->client.token != NULL ||
+	    st->presence.seats != NULL || st->start != NULL ||
+	    st->awaited != NULL || st->error_count > 0)
+		return;
+	ws_set_state(w, NULL);
+	socket_free(st);
 }
 
 /* Data alone can't say that a part of it is missing. */
@@ -170,21 +215,46 @@ socket_begin(struct ws *w, struct channel_socket *st)
 	struct channel_start *start = st->start;
 
 	st->start = NULL;
-	if (start != NULL && st->is_protocol)
+	if (start != NULL && socket_is_protocol(w))
 		channel_protocol_begin(w, st, start);
 	else if (start != NULL)
 		socket_begin_raw(w, st, start);
 	channel_start_free(start);
 }
 
+/* Other machines' messages are here: what has waited is done as if it came
+ * now, and then what came behind it. */
 static void
 socket_on_awaited(struct session *s, bool is_here)
 {
 	struct ws *w = ws_of_session(s);
 	struct channel_socket *st = ws_state(w);
+	char *text = st->awaited;
 
+	st->awaited = NULL;
+	st->is_awaited = true;
 	st->never_waits = !is_here;
-	socket_begin(w, st);
+	if (st->start != NULL)
+		socket_begin(w, st);
+	else
+		channel_protocol_message(w, st,
+		    str_from(text, st->awaited_len), true);
+	free(text);
+	st->is_awaited = false;
+	socket_trim(w);
+	session_resume(s);
+}
+
+bool
+channel_socket_awaits(struct ws *w, struct channel_socket *st,
+    const struct hub_subscribe *args)
+{
+	if (st->never_waits || st->is_awaited ||
+	    !hub_await(st->client.srv->hub, ws_session(w), args,
+		socket_on_awaited))
+		return false;
+	session_pause(ws_session(w));
+	return true;
 }
 
 static void
@@ -193,10 +263,10 @@ socket_open(struct ws *w)
 	struct channel_socket *st = ws_state(w);
 
 	ws_set_expiry(w, channel_client_expiry(&st->client));
-	st->is_protocol = st->start == NULL || ws_protocol(w).p != NULL;
-	if (st->start == NULL || !hub_await(st->client.srv->hub, ws_session(w),
-	    &st->start->args, socket_on_awaited))
+	if (st->start != NULL &&
+	    !channel_socket_awaits(w, st, &st->start->args))
 		socket_begin(w, st);
+	socket_trim(w);
 }
 
 static unsigned
@@ -213,10 +283,10 @@ static void
 socket_publish_raw(struct ws *w, struct channel_socket *st, struct str data,
     bool is_text)
 {
-	struct str name = str_of(st->name);
+	struct str name = hub_channel_of(ws_session(w));
 	int rc = -EACCES;
 
-	if (st->route->cfg->channel.publish)
+	if (channel_socket_route(w)->cfg->channel.publish)
 		rc = channel_may(&st->client, CHANNEL_PUBLISH, name, data);
 	/* Text has been checked while it came. */
 	if (rc == 0)
@@ -234,12 +304,17 @@ socket_publish_raw(struct ws *w, struct channel_socket *st, struct str data,
 static void
 socket_message(struct ws *w, struct str data, bool is_text)
 {
-	struct channel_socket *st = ws_state(w);
+	struct channel_socket *st = socket_get(w);
 
-	if (st->is_protocol)
+	if (st == NULL) {
+		ws_close(w, WS_CLOSE_TRY_LATER, STR("no memory"));
+		return;
+	}
+	if (socket_is_protocol(w))
 		channel_protocol_message(w, st, data, is_text);
 	else
 		socket_publish_raw(w, st, data, is_text);
+	socket_trim(w);
 }
 
 /* Its answers have gone: more may be asked. */
@@ -248,7 +323,8 @@ socket_drain(struct ws *w)
 {
 	const struct channel_socket *st = ws_state(w);
 
-	if (session_is_paused(ws_session(w)) && st->awaited == NULL)
+	if (session_is_paused(ws_session(w)) &&
+	    (st == NULL || (st->start == NULL && st->awaited == NULL)))
 		session_resume(ws_session(w));
 }
 
@@ -284,14 +360,10 @@ channel_socket_accept(struct request *r, const struct channel_route *route)
 
 	if (st == NULL)
 		return -ENOMEM;
-	st->route = route;
 	rc = channel_client_init(&st->client, r);
 	if (rc == 0 && route->names_channel)
 		rc = channel_start_new(r, &st->client, name, socket_since(r),
 		    &st->start);
-	if (rc == 0 && st->start != NULL &&
-	    (st->name = strndup(name.p, name.len)) == NULL)
-		rc = -ENOMEM;
 	if (rc != 0) {
 		socket_free(st);
 		return rc;

@@ -20,6 +20,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "server/channel_print.h"
@@ -35,14 +36,26 @@ struct channel_stream {
 	struct channel_client client;
 	struct channel_presence presence;
 	struct channel_start *start;	/* owned: those that wait */
-	bool is_tagged;			/* of several channels */
-	bool is_awaited;		/* the first that waits has waited */
-	bool never_waits;		/* it took too long */
+	bool is_awaited;	/* the first has waited for other machines */
+	bool never_waits;	/* that has taken too long once */
 };
+
+/* Of several channels: its route names none. */
+static bool
+stream_is_tagged(const struct sse *e)
+{
+	const char *options = (const char *)sse_options_of(e);
+	const struct channel_route *route =
+	    (const void *)(options - offsetof(struct channel_route, sse));
+
+	return !route->names_channel;
+}
 
 static void
 stream_free(struct channel_stream *st)
 {
+	if (st == NULL)
+		return;
 	channel_presence_done(st->client.srv, &st->presence);
 	channel_client_done(&st->client);
 	channel_start_free(st->start);
@@ -59,7 +72,8 @@ stream_tag(struct sse *e, struct buf *out)
 	char text[CHANNEL_POSITION_MAX];
 
 	hub_print_positions(sse_session(e), out);
-	for (start = st->start; start != NULL; start = start->next) {
+	start = st != NULL ? st->start : NULL;
+	for (; start != NULL; start = start->next) {
 		if (!start->args.wants_recovery)
 			continue;
 		if (out->len > 0)
@@ -99,7 +113,6 @@ static void
 stream_announce(struct session *s, const struct hub_subscribed *got, void *arg)
 {
 	const struct announcement *a = arg;
-	const struct channel_stream *st = sse_state(a->sse);
 	struct sse_event event = {.name = STR("subscribed")};
 	char id[CHANNEL_POSITION_MAX];
 	struct buf data;
@@ -115,7 +128,7 @@ stream_announce(struct session *s, const struct hub_subscribed *got, void *arg)
 	buf_printf(&data, ",\"missed\":%u,\"subscribers\":%" PRIu32 "}",
 	    got->missed, got->subscribers);
 	event.data = buf_str(&data);
-	if (got->missed == 0 && !st->is_tagged)
+	if (got->missed == 0 && !stream_is_tagged(a->sse))
 		event.id = str_from(id,
 		    channel_position_print(&got->position, id));
 	if (!buf_failed(&data))
@@ -131,7 +144,7 @@ stream_subscribe(struct sse *e, struct channel_stream *st,
 		start->info};
 	struct announcement a = {e, start};
 
-	start->args.form = st->is_tagged ? HUB_TAGGED : HUB_EVENT;
+	start->args.form = stream_is_tagged(e) ? HUB_TAGGED : HUB_EVENT;
 	start->args.announce = stream_announce;
 	start->args.arg = &a;
 	return channel_subscribe(sse_session(e), &st->presence, &start->args,
@@ -152,6 +165,20 @@ stream_send_tag(struct sse *e)
 			.id = buf_str(&text),
 			.data = STR("")});
 	buf_done(&text);
+}
+
+/* Drops a state that says nothing any more: most have neither token nor
+ * seat. */
+static void
+stream_trim(struct sse *e)
+{
+	struct channel_stream *st = sse_state(e);
+
+	if (st == NULL || st->client.token != NULL ||
+	    st->presence.seats != NULL || st->start != NULL)
+		return;
+	sse_set_state(e, NULL);
+	stream_free(st);
 }
 
 static void stream_begin(struct sse *e);
@@ -200,8 +227,9 @@ stream_begin(struct sse *e)
 			return;
 		}
 	}
-	if (st->is_tagged)
+	if (stream_is_tagged(e))
 		stream_send_tag(e);
+	stream_trim(e);
 }
 
 static void
@@ -278,12 +306,11 @@ channel_stream_accept(struct request *r, const struct channel_route *route)
 		return -ENOMEM;
 	if (since.p == NULL || since.len == 0)
 		since = channel_query(r, "since");
-	st->is_tagged = !route->names_channel;
 	rc = channel_client_init(&st->client, r);
 	if (rc == 0)
-		rc = st->is_tagged ?
-		    stream_add_all(r, st, since) :
-		    stream_add(r, st, request_param(r, STR("channel")), since);
+		rc = route->names_channel ?
+		    stream_add(r, st, request_param(r, STR("channel")), since) :
+		    stream_add_all(r, st, since);
 	if (rc != 0) {
 		stream_free(st);
 		return rc;

@@ -14,8 +14,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,6 +96,31 @@ conn_note_progress(struct conn *c, size_t bytes, int64_t ms)
 		left = 0;
 	wheel_set(&c->srv->conn_timers, &c->timer,
 	    now_ms + (uint64_t)(left < ms ? left : ms));
+}
+
+/* What the peer hasn't acknowledged. */
+static uint32_t
+conn_kernel_bytes(const struct conn *c)
+{
+	int bytes = 0;
+
+	return ioctl(conn_fd(c), SIOCOUTQ, &bytes) == 0 ? (uint32_t)bytes : 0;
+}
+
+void
+conn_note_full(struct conn *c)
+{
+	c->kernel_bytes = conn_kernel_bytes(c);
+}
+
+bool
+conn_is_read(struct conn *c)
+{
+	uint32_t before = c->kernel_bytes;
+
+	conn_note_full(c);
+	return before > c->kernel_bytes &&
+	    before - c->kernel_bytes >= CONN_PROGRESS_BYTES;
 }
 
 /* Arms exactly `want`.  A listening epoll set costs nothing while it stays as
@@ -488,6 +515,8 @@ conn_on_writable(struct conn *c)
 	}
 	c->srv->stats->bytes_out += (uint64_t)n;
 	c->is_sent_full = c->unsent != NULL;
+	if (c->is_sent_full)
+		conn_note_full(c);
 	if (c->state == CONN_OPEN)
 		session_on_sent(c->session);
 	else

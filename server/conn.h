@@ -82,6 +82,7 @@ struct conn {
 	uint32_t progress;		/* bytes since progress_ms */
 	uint32_t progress_ms;		/* CLOCK_MONOTONIC, cut to 32 bits */
 	uint32_t request_count;
+	uint32_t kernel_bytes;		/* conn_note_full() */
 	uint8_t state;			/* enum conn_state */
 	uint8_t service;		/* enum service_kind */
 	uint8_t want;			/* EV_READ, EV_WRITE or 0 */
@@ -142,6 +143,15 @@ void conn_set_timer(struct conn *c, int64_t ms);
 void conn_note_progress(struct conn *c, size_t bytes, int64_t ms);
 #define CONN_PROGRESS_BYTES 4096
 #define CONN_PROGRESS_SPANS 8
+
+/*
+ * The socket is full.  EV_WRITE comes only when a third of what is in its
+ * buffer has gone, megabytes maybe: a slow reader that is no dead one is told
+ * by what is left in there when timeouts.write is over.
+ * conn_is_read(): whether the peer has taken CONN_PROGRESS_BYTES since.
+ */
+void conn_note_full(struct conn *c);
+bool conn_is_read(struct conn *c);
 
 /* Sends the batch.  more: see out_flush().  Returns 0 when all is gone, 1 when
  * something waits in the queue, -1 when the connection is closed by it. */

@@ -579,8 +579,10 @@ http1_settle(struct conn *c, struct str in)
 		/* What has come is looked at when that has gone. */
 		if (c->state == CONN_IDLE || c->state == CONN_HEAD)
 			conn_move(c, CONN_SEND);
-		if (!c->is_sent_full)
+		if (!c->is_sent_full) {
+			conn_note_full(c);
 			conn_set_timer(c, srv->config->timeouts.write_ms);
+		}
 		c->is_sent_full = true;
 	}
 	if (c->state == CONN_IDLE && c->is_closing) {
@@ -638,7 +640,9 @@ http1_on_send_deadline(struct conn *c)
 {
 	struct stats *s = c->srv->stats;
 
-	if (c->is_sent_full) {
+	if (c->is_sent_full && conn_is_read(c)) {
+		conn_set_timer(c, c->srv->config->timeouts.write_ms);
+	} else if (c->is_sent_full) {
 		s->timeouts_write++;
 		conn_close(c, "does not read its response");
 	} else if (http1_takes_body(c->req)) {

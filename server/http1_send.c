@@ -198,6 +198,7 @@ send_flush(struct request *r, bool more)
 		return HTTP1_SENT;
 	case 1:
 		c->is_sent_full = true;
+		conn_note_full(c);
 		conn_set_timer(c, c->srv->config->timeouts.write_ms);
 		return HTTP1_SEND_LATER;
 	default:
@@ -212,6 +213,7 @@ send_later(struct request *r)
 	struct conn *c = r->conn;
 
 	c->is_sent_full = true;
+	conn_note_full(c);
 	if (c->timer.prev == NULL || c->progress == 0)
 		conn_set_timer(c, c->srv->config->timeouts.write_ms);
 	return HTTP1_SEND_LATER;

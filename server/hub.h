@@ -107,6 +107,9 @@ bool hub_await(struct hub *hub, struct session *s,
 int hub_unsubscribe(struct session *s, struct str channel);
 bool hub_has(const struct session *s, struct str channel);
 unsigned hub_count(const struct session *s);
+/* The channel that it has, the newest where it has more; .p NULL: none.  Lent
+ * while it has it. */
+struct str hub_channel_of(const struct session *s);
 
 /* How far it is in each channel, patterns aside: "a=5f3a9c21:42,b=77d01e00:7".
  */

@@ -52,10 +52,11 @@ sub_lag(const struct subscription *sub)
 bool
 hub_is_slow(const struct subscription *sub)
 {
-	uint64_t limit = sub->rule->queue_bytes;
+	const struct config_channel *rule = sub->channel->rule;
+	uint64_t limit = rule->queue_bytes;
 
 	if (sub->is_recovering)
-		limit += sub->rule->history.bytes;
+		limit += rule->history.bytes;
 	return sub_lag(sub) > limit;
 }
 
@@ -100,9 +101,11 @@ channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
 static uint64_t
 sub_lag_max(const struct subscription *sub)
 {
+	const struct config_channel *rule = sub->channel->rule;
+
 	if (!hub_is_slow(sub))
 		return UINT64_MAX;
-	return sub->rule->on_slow == SLOW_LATEST ? 0 : sub->rule->queue_bytes;
+	return rule->on_slow == SLOW_LATEST ? 0 : rule->queue_bytes;
 }
 
 /* Fills the hub's own batch with the next messages of a channel.  Returns false
@@ -124,7 +127,7 @@ sub_read_channel(struct subscription *sub)
 		walk.oldest_bytes = e.channel_bytes - e.data.len;
 	}
 	if (walk.oldest_mark > sub->mark) {
-		if (sub->rule->on_slow == SLOW_DISCONNECT) {
+		if (ch->rule->on_slow == SLOW_DISCONNECT) {
 			hub_disconnect(sub);
 			return false;
 		}
@@ -172,7 +175,7 @@ sub_read_pattern(struct subscription *sub)
 		    (struct hub_mark){.mark = e.next, .channel_bytes = bytes}))
 			break;
 	}
-	if (dropped > 0 && sub->rule->on_slow == SLOW_DISCONNECT) {
+	if (dropped > 0 && ch->rule->on_slow == SLOW_DISCONNECT) {
 		hub_disconnect(sub);
 		return false;
 	}

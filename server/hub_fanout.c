@@ -256,7 +256,7 @@ sub_news(struct subscription *sub, struct fan *fan)
 	if (sub->mark >= ch->last_mark || !hub_can_send(sub->session))
 		return;
 	if (sub->is_behind) {
-		if (sub->rule->on_slow == SLOW_DISCONNECT && hub_is_slow(sub))
+		if (ch->rule->on_slow == SLOW_DISCONNECT && hub_is_slow(sub))
 			hub_disconnect(sub);
 		return;
 	}

@@ -54,6 +54,7 @@ struct hub_batch {
 struct hub_channel {
 	struct hub_channel *next;	/* in its slot */
 	struct hub *hub;
+	const struct config_channel *rule; /* lent: its name's */
 	struct subscription **subscriber;
 	uint32_t count, cap;
 	uint32_t row, epoch;		/* a pattern has none */
@@ -68,12 +69,11 @@ struct hub_channel {
 	char name[];
 };
 
-/* 64 bytes of the pool. */
+/* 48 bytes of the pool. */
 struct subscription {
 	struct session *session;
 	struct subscription *next;	/* of the session */
 	struct hub_channel *channel;
-	const struct config_channel *rule; /* lent */
 	uint64_t mark;
 	uint64_t channel_bytes;		/* up to it */
 	uint32_t index;			/* in channel->subscriber */

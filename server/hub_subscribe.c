@@ -409,11 +409,11 @@ sub_new(struct hub_channel *ch, struct session *s,
 		.session = s,
 		.next = s->subscriptions,
 		.channel = ch,
-		.rule = args->rule,
 		.index = ch->count,
 		.variant = hub_variant(s, args->form),
 	};
 	s->subscriptions = sub;
+	ch->rule = args->rule;
 	ch->subscriber[ch->count++] = sub;
 	ch->hub->srv->stats->subscriptions++;
 	return sub;
@@ -574,6 +574,14 @@ bool
 hub_has(const struct session *s, struct str channel)
 {
 	return sub_find(s, channel) != NULL;
+}
+
+struct str
+hub_channel_of(const struct session *s)
+{
+	if (s->subscriptions == NULL)
+		return str_from(NULL, 0);
+	return hub_channel_name(s->subscriptions->channel);
 }
 
 unsigned

@@ -72,6 +72,7 @@ session_wait(struct conn *c)
 		return 0;
 	if (!c->is_sent_full) {
 		c->is_sent_full = true;
+		conn_note_full(c);
 		c->progress_ms = (uint32_t)c->srv->clock.mono_ms;
 		session_set_timer(c->session,
 		    c->srv->config->timeouts.write_ms);
@@ -113,7 +114,10 @@ session_on_deadline(struct session *s)
 	uint32_t since_ms = (uint32_t)c->srv->clock.mono_ms - c->progress_ms;
 	int64_t write_ms = c->srv->config->timeouts.write_ms;
 
-	if (c->unsent != NULL && since_ms >= write_ms) {
+	if (c->unsent != NULL && since_ms >= write_ms && conn_is_read(c)) {
+		c->progress_ms = (uint32_t)c->srv->clock.mono_ms;
+		session_set_timer(s, write_ms);
+	} else if (c->unsent != NULL && since_ms >= write_ms) {
 		c->srv->stats->timeouts_write++;
 		session_close(s, "does not read what it is sent");
 	} else if (c->is_closing) {

@@ -173,6 +173,8 @@ socket_on_end(struct lane_ctx *c, int result, void *arg)
 	struct lane_socket *s = arg;
 
 	s->ctx = NULL;
+	/* Its memory may be kept for a pool thread, and outlive the socket. */
+	c->socket = NULL;
 	if (socket_session(s) == NULL)
 		return;
 	if (result < 0)

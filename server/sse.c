@@ -325,6 +325,18 @@ sse_state(const struct sse *e)
 }
 
 void
+sse_set_state(struct sse *e, void *state)
+{
+	e->state = state;
+}
+
+const struct sse_options *
+sse_options_of(const struct sse *e)
+{
+	return e->options;
+}
+
+void
 sse_note_sent(struct session *s)
 {
 	struct sse *e = sse_from(s);

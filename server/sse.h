@@ -65,7 +65,9 @@ int sse_accept(struct request *r, const struct sse_options *options,
 struct session *sse_session(struct sse *e);
 struct sse *sse_of_session(struct session *s); /* NULL: it is none */
 struct server *sse_server(const struct sse *e);
+const struct sse_options *sse_options_of(const struct sse *e);
 void *sse_state(const struct sse *e);
+void sse_set_state(struct sse *e, void *state);
 
 /*
  * One event.  id, name: one that has a line end or NUL, which would be the

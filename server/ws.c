@@ -467,6 +467,18 @@ ws_state(const struct ws *w)
 	return w->state;
 }
 
+void
+ws_set_state(struct ws *w, void *state)
+{
+	w->state = state;
+}
+
+const struct ws_options *
+ws_options_of(const struct ws *w)
+{
+	return w->options;
+}
+
 struct str
 ws_protocol(const struct ws *w)
 {

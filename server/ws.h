@@ -77,7 +77,10 @@ int ws_accept(struct request *r, const struct ws_options *options, void *state,
 struct session *ws_session(struct ws *w);
 struct ws *ws_of_session(struct session *s); /* NULL: it is none */
 struct server *ws_server(const struct ws *w);
+const struct ws_options *ws_options_of(const struct ws *w);
 void *ws_state(const struct ws *w);
+/* Another state, or NULL: what it had is the app's to drop. */
+void ws_set_state(struct ws *w, void *state);
 /* The subprotocol that was chosen; .p NULL: none.  Lent by the options. */
 struct str ws_protocol(const struct ws *w);
 const struct ws_deflate *ws_deflate_of(const struct ws *w);

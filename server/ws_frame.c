@@ -45,7 +45,8 @@ void
 ws_reader_init(struct ws_reader *r, const struct ws_limits *limits)
 {
 	*r = (struct ws_reader){
-		.message_bytes = limits->message_bytes,
+		.message_bytes = limits->message_bytes < UINT32_MAX ?
+		    (uint32_t)limits->message_bytes : UINT32_MAX,
 		.has_deflate = limits->deflate,
 	};
 }
@@ -304,8 +305,8 @@ ws_begin(struct ws_reader *r, struct str *in, const struct ws_header *h)
 	}
 	if (h->len > r->message_left)
 		return ws_fail(r, WS_CLOSE_TOO_BIG, "message too long");
-	r->message_left -= h->len;
-	r->left = h->len;
+	r->left = (uint32_t)h->len;
+	r->message_left -= r->left;
 	r->mask = ws_header_mask(in->p, h);
 	r->is_final = (h->first & WS_FIN) != 0;
 	r->is_in_message = true;
@@ -330,12 +331,12 @@ ws_text_is_valid(struct ws_reader *r, struct str piece, uint64_t seen)
 static inline enum ws_event
 ws_take_content(struct ws_reader *r, struct str *in, struct str *ret_piece)
 {
-	size_t len = in->len < r->left ? in->len : (size_t)r->left;
+	size_t len = in->len < r->left ? in->len : r->left;
 	struct str piece = str_from(in->p, len);
 	uint64_t seen = ws_unmask_look(ws_writable(piece), len, r->mask);
 
 	ws_skip(in, len);
-	r->left -= len;
+	r->left -= (uint32_t)len;
 	r->is_in_frame = r->left > 0;
 	if (r->is_in_frame)
 		r->mask = ws_mask_turn(r->mask, len);

@@ -68,14 +68,16 @@ enum ws_event {
 };
 
 struct ws_limits {
-	size_t message_bytes;	/* on the wire, all frames together */
+	size_t message_bytes;	/* on the wire, all frames; below 4 GiB */
 	bool deflate;		/* RSV1 may begin a message (RFC 7692 6) */
 };
 
+/* 32 bytes: every WebSocket that waits has one. */
 struct ws_reader {
-	uint64_t left;		/* of the frame's content */
-	uint64_t message_left;	/* of what a message may have */
-	size_t message_bytes;
+	const char *reason;	/* WS_BAD: a literal */
+	uint32_t left;		/* of the frame's content */
+	uint32_t message_left;	/* of what a message may have */
+	uint32_t message_bytes;
 	uint32_t mask;		/* turned to where the content is */
 	struct utf8_state utf8;
 	uint8_t opcode;		/* of the message, or the control frame */
@@ -86,7 +88,6 @@ struct ws_reader {
 	bool is_final : 1;	/* of the frame: FIN */
 	bool is_compressed : 1;	/* of the message: RSV1 */
 	uint16_t code;		/* WS_BAD: enum ws_close_code */
-	const char *reason;	/* WS_BAD: a literal */
 };
 
 void ws_reader_init(struct ws_reader *r, const struct ws_limits *limits);

@@ -245,17 +245,20 @@ def crowd_command(bench, kind, port, count, network=None):
 
 
 def run_idle(bench, count, kind):
-    """Bytes of one worker's memory per client that waits."""
+    """Bytes of one worker's memory per client that waits: of `count` more than
+    there are, so that what the first of them cost once isn't counted."""
+    def crowd(number):
+        client = stack.enter_context(Client(crowd_command(
+            bench, kind, server.port, number)))
+        client.expect("ready")
+        time.sleep(1.5)
+        return bench.pss_bytes(server.pids())
+
     server = bench.serve("corelane", config_change)
     try:
-        with Client(crowd_command(bench, kind, server.port, 100)) as client:
-            client.expect("ready")
-        time.sleep(1.5)
-        before = bench.pss_bytes(server.pids())
-        with Client(crowd_command(bench, kind, server.port, count)) as client:
-            client.expect("ready")
-            time.sleep(1.5)
-            held = bench.pss_bytes(server.pids())
+        with contextlib.ExitStack() as stack:
+            before = crowd(1000)
+            held = crowd(count)
         time.sleep(1.5)
         after = bench.pss_bytes(server.pids())
     finally:

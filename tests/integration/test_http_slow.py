@@ -4,6 +4,7 @@ somebody else's slowness.  No test asserts how long a thing took."""
 import json
 import os
 import socket
+import time
 
 import pytest
 
@@ -130,6 +131,20 @@ def test_a_reader_that_stops_is_cut(short):
         with pytest.raises((wire.Ended, AssertionError)):
             c.final()
         c.close()
+
+
+def test_a_reader_that_is_slow_is_not_cut(corelane):
+    """Megabytes wait in the kernel: it takes long until it asks for more."""
+    server = corelane({"timeouts": {"write": "1s"}, "routes": [
+        {"path": "/{path:.*}", "handler": "static", "root": "www"}]},
+        files={"www/large": bytes(24 * MIB)})
+    with server.connect() as client:
+        client.send(request("GET", "/large"))
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            assert client.sock.recv(16384)
+            time.sleep(0.1)
+        assert find(server.stats(), "timeouts_write") == 0
 
 
 def test_timeouts_are_counted(short):

@@ -5,6 +5,7 @@ import asyncio
 import os
 import select
 import signal
+import time
 
 import pytest
 
@@ -169,6 +170,19 @@ def test_a_client_that_never_reads_is_cut_and_costs_others_nothing(corelane):
         other.send_message("still there")
         assert other.event() == message("still there")
         other.close()
+
+
+def test_a_client_that_reads_slowly_is_not_cut(corelane):
+    server = corelane({"workers": 1, "timeouts": {"write": "1s"}})
+    # Megabytes wait in the kernel: it takes a minute until it asks for more.
+    with WebSocket(server.port, "/echo") as ws:
+        ws.send(frame(BINARY, bytes(12 * MIB)))
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            assert ws.client.sock.recv(16 * KIB)
+            time.sleep(0.1)
+        assert total(server, "websockets_active") == 1
+        assert total(server, "timeouts_write") == 0
 
 
 def test_a_flood_of_pings_fills_no_memory(corelane):
