@@ -26,15 +26,16 @@ static const struct channel_log_limits limits = {
 static void *
 publisher_run(void *arg)
 {
-	const char *channel = arg;
+	const struct str channel = *(const struct str *)arg;
 	char text[32];
 
 	for (unsigned i = 1; i <= MESSAGES; i++) {
-		int len = snprintf(text, sizeof(text), "%s %u", channel, i);
+		int len = snprintf(text, sizeof(text), "%.*s %u",
+		    STR_FMT(channel), i);
 		struct channel_position pos;
 
 		wrong += channel_log_publish(region, &(struct channel_message){
-			.channel = str_of(channel),
+			.channel = channel,
 			.data = str_from(text, (size_t)len)}, &pos) != 0;
 		wrong += pos.offset != i;
 	}
@@ -104,14 +105,14 @@ static void
 test_threads(void **state)
 {
 	static unsigned numbers[] = {1, 2};
-	static char a[] = "a", b[] = "b";
+	struct str names[] = {STR("a"), STR("b")};
 	pthread_t threads[5];
 	struct channel_log_figures f;
 
 	pthread_create(&threads[0], NULL, reader_run, &numbers[0]);
 	pthread_create(&threads[1], NULL, reader_run, &numbers[1]);
-	pthread_create(&threads[2], NULL, publisher_run, a);
-	pthread_create(&threads[3], NULL, publisher_run, b);
+	pthread_create(&threads[2], NULL, publisher_run, &names[0]);
+	pthread_create(&threads[3], NULL, publisher_run, &names[1]);
 	pthread_create(&threads[4], NULL, guest_run, NULL);
 	for (size_t i = 0; i < UNIT_COUNT(threads); i++)
 		pthread_join(threads[i], NULL);
