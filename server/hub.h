@@ -92,6 +92,17 @@ struct hub_subscribe {
  */
 int hub_subscribe(struct hub *hub, struct session *s,
     const struct hub_subscribe *args, struct hub_subscribed *ret_got);
+/*
+ * Whether what a subscription is to begin with may lie at other machines still:
+ * then it is on its way here, and fn is called once it has come, or after
+ * HUB_AWAIT_MS without (is_here false), unless the session is forgotten first.
+ * One at a time for each session.
+ */
+#define HUB_AWAIT_MS 1000
+bool hub_await(struct hub *hub, struct session *s,
+    const struct hub_subscribe *args,
+    void (*fn)(struct session *s, bool is_here));
+
 /* Returns 0 or -ENOENT. */
 int hub_unsubscribe(struct session *s, struct str channel);
 bool hub_has(const struct session *s, struct str channel);
