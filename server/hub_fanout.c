@@ -285,6 +285,19 @@ channel_prefetch(const struct hub_channel *ch, uint32_t i)
 		__builtin_prefetch(ch->subscriber[i - 4]->session->conn);
 }
 
+/* So many sends, and the watchdog is told: where CPUs are short they take
+ * seconds for a channel with tens of thousands, which is work and no stall. */
+#define BEAT_EVERY 1024u
+
+static void
+hub_beat(const struct hub *hub)
+{
+	const struct server_ops *ops = hub->srv->ops;
+
+	if (ops->beat != NULL)
+		ops->beat(ops->ctx);
+}
+
 void
 hub_fan_out(struct hub_channel *ch)
 {
@@ -302,6 +315,8 @@ hub_fan_out(struct hub_channel *ch)
 			continue;
 		channel_prefetch(ch, i);
 		sub_news(ch->subscriber[i], &fan);
+		if (i % BEAT_EVERY == BEAT_EVERY - 1)
+			hub_beat(hub);
 	}
 	hub->srv->stats->bytes_out += fan.bytes;
 	for (variant = 0; variant < HUB_VARIANTS; variant++) {
