@@ -526,6 +526,46 @@ channel_log_wake_all(struct channel_log *log)
 	}
 }
 
+void
+channel_log_set_joined(struct channel_log *log, bool is_joined)
+{
+	uint32_t era = 0;
+
+	while (is_joined && era == 0)
+		era = atomic_fetch_add_explicit(&log->last_era, 1,
+		    memory_order_relaxed) + 1;
+	atomic_store_explicit(&log->era, era, memory_order_relaxed);
+}
+
+bool
+channel_log_is_joined(const struct channel_log *log)
+{
+	return atomic_load_explicit(&log->era, memory_order_relaxed) != 0;
+}
+
+int
+channel_log_set_loaded(struct channel_log *log, struct str name,
+    bool is_loaded)
+{
+	struct channel_readers wake;
+	uint32_t row;
+
+	if (channel_region_lock(log) != 0)
+		return -EBUSY;
+	row = channel_row_find(log, name, channel_hash(log, name));
+	if (row != 0) {
+		channel_cell_at(log, row)->loaded_era = is_loaded ?
+		    atomic_load_explicit(&log->era, memory_order_relaxed) : 0;
+		channel_row_listeners(log, row, &wake);
+	}
+	channel_region_unlock(log);
+	if (row == 0)
+		return -ENOENT;
+	if (is_loaded)
+		readers_wake(log, &wake);
+	return 0;
+}
+
 uint64_t
 channel_log_cursor(const struct channel_log *log, unsigned reader)
 {
@@ -562,6 +602,13 @@ dropped_tell(struct channel_log *log, const struct channel_dropped *dropped)
 	buf_done(&data);
 }
 
+static void
+watcher_drop(struct channel_log *log)
+{
+	atomic_store_explicit(&log->watcher, 0, memory_order_relaxed);
+	channel_log_set_joined(log, false);
+}
+
 int
 channel_log_reader_died(struct channel_log *log, unsigned reader,
     bool (*tell)(struct str channel, void *arg), void *arg)
@@ -574,7 +621,7 @@ channel_log_reader_died(struct channel_log *log, unsigned reader,
 		return -EBUSY;
 	if (atomic_load_explicit(&log->watcher, memory_order_relaxed) ==
 	    reader + 1)
-		atomic_store_explicit(&log->watcher, 0, memory_order_relaxed);
+		watcher_drop(log);
 	channel_interests_drop(log, reader);
 	channel_region_unlock(log);
 	do {

@@ -197,6 +197,7 @@ struct channel_state {
 	uint64_t last;		/* its entry; 0: none, or gone */
 	uint64_t channel_bytes;
 	uint32_t subscribers;	/* of all workers, patterns not counted */
+	bool is_loaded;		/* see channel_log_set_loaded() */
 	struct channel_position position;
 };
 
@@ -264,6 +265,17 @@ void channel_log_wake_all(struct channel_log *log);
 /* Has this reader woken for every message, and for every change of interests,
  * until it dies: the bridge, of which there is one. */
 void channel_log_watch(struct channel_log *log, unsigned reader);
+
+/*
+ * Other machines.  joined: the bridge reaches them from now on, or no longer;
+ * no channel is loaded then.  loaded: what they have published in a channel is
+ * here, and will be as it comes; those who are subscribed to it are woken.
+ * Returns 0, -ENOENT or -EBUSY.
+ */
+void channel_log_set_joined(struct channel_log *log, bool is_joined);
+bool channel_log_is_joined(const struct channel_log *log);
+int channel_log_set_loaded(struct channel_log *log, struct str name,
+    bool is_loaded);
 
 /*
  * The supervisor: a reader's process has died.  Drops its interests and members

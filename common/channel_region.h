@@ -83,6 +83,7 @@ struct channel_cell {
 	int64_t last_ms;
 	uint32_t second, count, count_before; /* see row_count() */
 	uint32_t member_first, member_count;
+	uint32_t loaded_era;	/* the log's `era`: it is loaded */
 	struct channel_readers interest;
 	char short_name[CHANNEL_NAME_SHORT];
 };
@@ -168,6 +169,8 @@ struct channel_log {
 	_Atomic uint32_t member_count;
 	_Atomic uint64_t interest_changes;
 	_Atomic uint32_t watcher;	/* a reader's number + 1; 0: none */
+	_Atomic uint32_t era;	/* of the bridge's connection; 0: none */
+	_Atomic uint32_t last_era;
 	/* How many patterns are so long, without their "*", and which. */
 	uint64_t pattern_lengths[CHANNEL_LENGTHS / 64];
 	uint32_t pattern_count[CHANNEL_LENGTHS];

@@ -302,6 +302,8 @@ channel_row_state(const struct channel_log *log, uint32_t row,
 	ret_state->last = c->last >= channel_log_tail(log) ? c->last : 0;
 	ret_state->channel_bytes = c->bytes;
 	ret_state->subscribers = c->subscribers;
+	ret_state->is_loaded = c->loaded_era != 0 && c->loaded_era ==
+	    atomic_load_explicit(&log->era, memory_order_relaxed);
 	channel_row_position(log, row, &ret_state->position);
 }
 

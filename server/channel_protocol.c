@@ -13,6 +13,7 @@
  * Context: a worker's loop.  channel_socket.c -> [channel_protocol.c]
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "server/channel_print.h"
 #include "server/channel_route.h"
@@ -34,6 +35,7 @@ struct call {
 	struct channel_socket *st;
 	struct server *srv;
 	struct arena arena;
+	struct str text;		/* the message; .len 0: there is none */
 	/* As they stand in the message; .p NULL: not there. */
 	struct str id, type, channel, since, data, info, history, limit;
 	/* What they mean. */
@@ -207,6 +209,23 @@ call_do_subscribe(struct call *call, struct hub_subscribe *args,
 	return rc;
 }
 
+/* The request as it came, for when it can be done. */
+static bool
+call_awaits(struct call *call, const struct hub_subscribe *args)
+{
+	struct channel_socket *st = call->st;
+
+	if (st->awaited != NULL || call->text.len == 0)
+		return false;
+	st->awaited = strndup(call->text.p, call->text.len);
+	st->awaited_len = call->text.len;
+	if (st->awaited != NULL && channel_socket_awaits(call->ws, st, args))
+		return true;
+	free(st->awaited);
+	st->awaited = NULL;
+	return false;
+}
+
 static int
 request_subscribe(struct call *call)
 {
@@ -228,7 +247,8 @@ request_subscribe(struct call *call)
 	args.history = call->count < CHANNEL_HISTORY_MAX ?
 	    (unsigned)call->count :
 	    CHANNEL_HISTORY_MAX;
-	return call_do_subscribe(call, &args, call->info);
+	return call_awaits(call, &args) ? 0 :
+	    call_do_subscribe(call, &args, call->info);
 }
 
 static int
@@ -302,14 +322,14 @@ request_presence(struct call *call)
 static int
 request_history(struct call *call)
 {
-	struct channel_past past = {0};
+	struct hub_past past = {0};
 	struct buf out;
 
 	if (call_read_channel(call, CHANNEL_SUBSCRIBE) == -1 ||
 	    call_need_name(call) == -1 || call_read_since(call) == -1 ||
 	    call_read_count(call, call->limit, HISTORY_DEFAULT) == -1)
 		return -1;
-	past.name = call->name;
+	past.channel = call->name;
 	past.rule = channel_rule(call->srv->config, call->name);
 	past.since = call->since.p != NULL ? &call->position : NULL;
 	past.max = call->count < CHANNEL_HISTORY_MAX ? (size_t)call->count :
@@ -434,6 +454,7 @@ channel_protocol_message(struct ws *w, struct channel_socket *st,
 	struct call call;
 
 	call_init(&call, w, st);
+	call.text = data;
 	if (!is_text)
 		(void)call_fail(&call, "BAD_REQUEST",
 		    "a message is a text: a JSON object");

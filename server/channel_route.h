@@ -77,9 +77,19 @@ struct channel_socket {
 	struct channel_client client;
 	struct channel_presence presence;
 	struct channel_start *start;	/* owned; NULL: it has begun */
+	char *awaited;	/* owned: a request that waits for other machines */
+	size_t awaited_len;
+	bool is_awaited;		/* it has waited, and is done now */
+	bool never_waits;		/* that has taken too long once */
 	uint64_t error_ms;
 	uint32_t error_count;		/* since error_ms */
 };
+
+/* Whether what a subscription begins with is to come from other machines first:
+ * then nothing more is read until it is here, and `start` or `awaited`, which
+ * has been set, is done then. */
+bool channel_socket_awaits(struct ws *w, struct channel_socket *st,
+    const struct hub_subscribe *args);
 
 /* The route that it came by. */
 const struct channel_route *channel_socket_route(const struct ws *w);

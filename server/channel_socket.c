@@ -131,6 +131,7 @@ socket_free(struct channel_socket *st)
 	channel_presence_done(st->client.srv, &st->presence);
 	channel_client_done(&st->client);
 	channel_start_free(st->start);
+	free(st->awaited);
 	free(st);
 }
 
@@ -171,7 +172,7 @@ socket_trim(struct ws *w)
 
 	if (st == NULL || st->client.token != NULL ||
 	    st->presence.seats != NULL || st->start != NULL ||
-	    st->error_count > 0)
+	    st->awaited != NULL || st->error_count > 0)
 		return;
 	ws_set_state(w, NULL);
 	socket_free(st);
@@ -209,18 +210,62 @@ socket_begin_raw(struct ws *w, struct channel_socket *st,
 }
 
 static void
-socket_open(struct ws *w)
+socket_begin(struct ws *w, struct channel_socket *st)
 {
-	struct channel_socket *st = ws_state(w);
 	struct channel_start *start = st->start;
 
-	ws_set_expiry(w, channel_client_expiry(&st->client));
 	st->start = NULL;
 	if (start != NULL && socket_is_protocol(w))
 		channel_protocol_begin(w, st, start);
 	else if (start != NULL)
 		socket_begin_raw(w, st, start);
 	channel_start_free(start);
+}
+
+/* Other machines' messages are here: what has waited is done as if it came
+ * now, and then what came behind it. */
+static void
+socket_on_awaited(struct session *s, bool is_here)
+{
+	struct ws *w = ws_of_session(s);
+	struct channel_socket *st = ws_state(w);
+	char *text = st->awaited;
+
+	st->awaited = NULL;
+	st->is_awaited = true;
+	st->never_waits = !is_here;
+	if (st->start != NULL)
+		socket_begin(w, st);
+	else
+		channel_protocol_message(w, st,
+		    str_from(text, st->awaited_len), true);
+	free(text);
+	st->is_awaited = false;
+	socket_trim(w);
+	session_resume(s);
+}
+
+bool
+channel_socket_awaits(struct ws *w, struct channel_socket *st,
+    const struct hub_subscribe *args)
+{
+	if (st->never_waits || st->is_awaited ||
+	    !hub_await(st->client.srv->hub, ws_session(w), args,
+		socket_on_awaited))
+		return false;
+	session_pause(ws_session(w));
+	return true;
+}
+
+static void
+socket_open(struct ws *w)
+{
+	struct channel_socket *st = ws_state(w);
+
+	ws_set_expiry(w, channel_client_expiry(&st->client));
+	if (st->start != NULL &&
+	    !channel_socket_awaits(w, st, &st->start->args))
+		socket_begin(w, st);
 	socket_trim(w);
 }
 
@@ -276,7 +321,10 @@ socket_message(struct ws *w, struct str data, bool is_text)
 static void
 socket_drain(struct ws *w)
 {
-	if (session_is_paused(ws_session(w)))
+	const struct channel_socket *st = ws_state(w);
+
+	if (session_is_paused(ws_session(w)) &&
+	    (st == NULL || (st->start == NULL && st->awaited == NULL)))
 		session_resume(ws_session(w));
 }
 

@@ -36,6 +36,8 @@ struct channel_stream {
 	struct channel_client client;
 	struct channel_presence presence;
 	struct channel_start *start;	/* owned: those that wait */
+	bool is_awaited;	/* the first has waited for other machines */
+	bool never_waits;	/* that has taken too long once */
 };
 
 /* Of several channels: its route names none. */
@@ -179,15 +181,42 @@ stream_trim(struct sse *e)
 	stream_free(st);
 }
 
+static void stream_begin(struct sse *e);
+
 static void
-stream_open(struct sse *e)
+stream_on_awaited(struct session *s, bool is_here)
+{
+	struct sse *e = sse_of_session(s);
+	struct channel_stream *st = sse_state(e);
+
+	st->is_awaited = true;
+	st->never_waits = !is_here;
+	stream_begin(e);
+}
+
+/* Whether other machines may have what the first that waits has missed: the
+ * others wait with it. */
+static bool
+stream_awaits(struct sse *e, struct channel_stream *st)
+{
+	if (!st->never_waits && !st->is_awaited &&
+	    hub_await(st->client.srv->hub, sse_session(e), &st->start->args,
+		stream_on_awaited))
+		return true;
+	st->is_awaited = false;
+	return false;
+}
+
+static void
+stream_begin(struct sse *e)
 {
 	struct channel_stream *st = sse_state(e);
 	struct channel_start *start;
 	int rc;
 
-	sse_set_expiry(e, channel_client_expiry(&st->client));
 	while ((start = st->start) != NULL) {
+		if (stream_awaits(e, st))
+			return;
 		st->start = start->next;
 		rc = stream_subscribe(e, st, start);
 		free(start);
@@ -201,6 +230,15 @@ stream_open(struct sse *e)
 	if (stream_is_tagged(e))
 		stream_send_tag(e);
 	stream_trim(e);
+}
+
+static void
+stream_open(struct sse *e)
+{
+	const struct channel_stream *st = sse_state(e);
+
+	sse_set_expiry(e, channel_client_expiry(&st->client));
+	stream_begin(e);
 }
 
 static void

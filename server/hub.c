@@ -258,6 +258,8 @@ hub_turn(struct hub *hub)
 			hub->cursor = head;
 		while (hub->cursor < head)
 			hub_round(hub, head);
+		if (hub->waits != NULL)
+			hub_check_waits(hub);
 	}
 }
 

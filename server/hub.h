@@ -92,6 +92,17 @@ struct hub_subscribe {
  */
 int hub_subscribe(struct hub *hub, struct session *s,
     const struct hub_subscribe *args, struct hub_subscribed *ret_got);
+/*
+ * Whether what a subscription is to begin with may lie at other machines still:
+ * then it is on its way here, and fn is called once it has come, or after
+ * HUB_AWAIT_MS without (is_here false), unless the session is forgotten first.
+ * One at a time for each session.
+ */
+#define HUB_AWAIT_MS 1000
+bool hub_await(struct hub *hub, struct session *s,
+    const struct hub_subscribe *args,
+    void (*fn)(struct session *s, bool is_here));
+
 /* Returns 0 or -ENOENT. */
 int hub_unsubscribe(struct session *s, struct str channel);
 bool hub_has(const struct session *s, struct str channel);
@@ -113,12 +124,18 @@ void hub_drained(struct session *s);
 int hub_publish(struct hub *hub, const struct channel_message *message,
     struct channel_position *ret_pos);
 
+/* What is asked of a channel's history. */
+struct hub_past {
+	struct str channel;
+	const struct config_channel *rule;
+	const struct channel_position *since;	/* NULL: the newest */
+	size_t max;
+};
 /* The history that a rule allows, oldest first: calls fn for at most `max`
- * entries behind `since` (NULL: the newest).  Returns how many; *ret_whole:
- * nothing between is missing. */
-size_t hub_history(struct hub *hub, struct str channel,
-    const struct config_channel *rule, const struct channel_position *since,
-    size_t max, bool *ret_whole,
+ * entries behind `since`.  Returns how many; *ret_whole: nothing between is
+ * missing. */
+size_t hub_history(struct hub *hub, const struct hub_past *past,
+    bool *ret_whole,
     void (*fn)(const struct channel_entry *e, void *arg), void *arg);
 
 /* The text that HUB_JSON has of an entry: for replies of the same form. */

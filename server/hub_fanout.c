@@ -285,12 +285,25 @@ channel_prefetch(const struct hub_channel *ch, uint32_t i)
 		__builtin_prefetch(ch->subscriber[i - 4]->session->conn);
 }
 
+/* So many sends, and the watchdog is told: where CPUs are short they take
+ * seconds for a channel with tens of thousands, which is work and no stall. */
+#define BEAT_EVERY 1024u
+
+static void
+hub_beat(const struct hub *hub)
+{
+	const struct server_ops *ops = hub->srv->ops;
+
+	if (ops->beat != NULL)
+		ops->beat(ops->ctx);
+}
+
 void
 hub_fan_out(struct hub_channel *ch)
 {
 	struct hub *hub = ch->hub;
 	struct fan fan = {0};
-	uint8_t variant;
+	unsigned variant;
 	uint32_t i;
 
 	for (variant = 0; variant < HUB_VARIANTS; variant++)
@@ -302,11 +315,14 @@ hub_fan_out(struct hub_channel *ch)
 			continue;
 		channel_prefetch(ch, i);
 		sub_news(ch->subscriber[i], &fan);
+		if (i % BEAT_EVERY == BEAT_EVERY - 1)
+			hub_beat(hub);
 	}
 	hub->srv->stats->bytes_out += fan.bytes;
 	for (variant = 0; variant < HUB_VARIANTS; variant++) {
 		if (fan.messages[variant] > 0)
-			hub_count_sent(hub, variant, fan.messages[variant]);
+			hub_count_sent(hub, (uint8_t)variant,
+			    fan.messages[variant]);
 		hub_batch_clear(&hub->batch[variant]);
 	}
 }

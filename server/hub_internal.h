@@ -101,6 +101,7 @@ struct hub_table {
 };
 
 struct hub_leave;
+struct hub_wait;
 
 struct hub {
 	struct server *srv;
@@ -116,6 +117,8 @@ struct hub {
 	uint32_t prefix[CHANNEL_NAME_MAX + 1]; /* patterns, by length */
 	uint64_t key[2];		/* of the hashes */
 	struct hub_leave *leaves;	/* to be tried again */
+	struct hub_wait *waits;		/* for other machines */
+	struct hub_wait *waits_over;	/* about to be told */
 	struct hub_channel *news;	/* in this round */
 	struct hub_item *item;
 	uint32_t items, items_max;
@@ -176,6 +179,15 @@ void hub_channels_refresh(struct hub *hub);
 /* Puts it on the list of this round. */
 void hub_add_news(struct hub_channel *ch);
 void hub_try_leaves(struct hub *hub);
+/* Leaves a channel at the log: now, or as soon as that can be. */
+void hub_leave(struct hub *hub, struct str name);
+
+/* --- hub_await.c --- */
+
+/* Calls those for whom it has come, or will not. */
+void hub_check_waits(struct hub *hub);
+void hub_drop_waits(struct session *s);
+void hub_free_waits(struct hub *hub);
 
 /* --- hub_form.c --- */
 

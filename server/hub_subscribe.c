@@ -56,6 +56,7 @@ hub_channels_done(struct hub *hub)
 {
 	struct hub_leave *leave;
 
+	hub_free_waits(hub);
 	hub_try_leaves(hub);
 	while ((leave = hub->leaves) != NULL) {
 		hub->leaves = leave->next;
@@ -326,7 +327,7 @@ hub_add_news(struct hub_channel *ch)
 
 /* Behind others that wait it isn't tried: each would wait for the log as long,
  * and thousands may go at once. */
-static void
+void
 hub_leave(struct hub *hub, struct str name)
 {
 	struct hub_leave *leave;
@@ -603,6 +604,7 @@ hub_forget(struct session *s)
 {
 	struct subscription *sub;
 
+	hub_drop_waits(s);
 	while ((sub = s->subscriptions) != NULL) {
 		s->subscriptions = sub->next;
 		sub_free(sub);

@@ -45,7 +45,7 @@ enum service_kind {
 	SERVICE_KIND_COUNT
 };
 
-/* What the server asks of the process around it.  Every member is set. */
+/* What the server asks of the process around it. */
 struct server_ops {
 	/* Fills a view of all workers: 0, or -1 when it can't be had now.  The
 	 * caller frees it with stats_view_done(). */
@@ -53,6 +53,9 @@ struct server_ops {
 	/* Whether the whole server is ready: not draining, workers serving. */
 	bool (*is_ready)(void *ctx, const char **ret_reason);
 	void *ctx;
+	/* In the middle of something long that is no stall, a message for ten
+	 * thousands: still at it.  NULL: nobody looks. */
+	void (*beat)(void *ctx);
 };
 
 struct server_args {

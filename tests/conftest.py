@@ -14,7 +14,8 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "integration"))
 
-from corelane import Corelane  # noqa: E402  (found through the line above)
+from browser import open_browser  # noqa: E402  (through the line above)
+from corelane import Corelane  # noqa: E402
 
 
 @pytest.fixture
@@ -57,3 +58,11 @@ def connect(server):
     yield open_one
     for client in opened:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A browser without a screen, one for all tests."""
+    driver = open_browser(tmp_path_factory.mktemp("chromium"))
+    yield driver
+    driver.quit()

@@ -31,6 +31,8 @@
 #define BRIDGE_TICK_MS 100
 /* What it may take to send the rest, once it is told to leave. */
 #define BRIDGE_LEAVE_MS 1000
+/* How long reading what was missed may put off sending. */
+#define BRIDGE_SEND_MS 2000
 
 struct bridge {
 	const struct bridge_args *args;
@@ -41,6 +43,8 @@ struct bridge {
 	struct bridge_link *link;
 	struct bridge_out *out;
 	struct bridge_in *in;
+	bool is_same, must_send;	/* the link is up, `out` not yet */
+	uint64_t send_ms;		/* then it is, in any case */
 	bool is_leaving, is_done;
 	uint64_t leave_until_ms;
 };
@@ -58,8 +62,24 @@ bridge_on_up(void *arg, bool is_same)
 {
 	struct bridge *b = arg;
 
+	channel_log_set_joined(b->log, true);
 	bridge_in_up(b->in, b->link, is_same);
-	bridge_out_up(b->out, b->link, is_same);
+	b->must_send = true;
+	b->is_same = is_same;
+	b->send_ms = bridge_now_ms() + BRIDGE_SEND_MS;
+}
+
+/* What others have published is read before we add to it, because streams are
+ * bounded: what we send could push out what we have missed. */
+static void
+bridge_check_send(struct bridge *b)
+{
+	if (!b->must_send || (!bridge_in_is_settled(b->in) &&
+	    bridge_now_ms() < b->send_ms))
+		return;
+	b->must_send = false;
+	bridge_out_up(b->out, b->link, b->is_same);
+	bridge_link_remember(b->link);
 }
 
 static void
@@ -67,6 +87,8 @@ bridge_on_down(void *arg)
 {
 	struct bridge *b = arg;
 
+	b->must_send = false;
+	channel_log_set_joined(b->log, false);
 	bridge_in_down(b->in);
 	bridge_out_down(b->out);
 }
@@ -310,6 +332,7 @@ bridge_serve(struct bridge *b)
 	channel_log_watch(b->log, CHANNELS_BRIDGE);
 	while (!b->is_done) {
 		event_base_loop(b->base, EVLOOP_ONCE);
+		bridge_check_send(b);
 		bridge_check_leave(b);
 	}
 }

@@ -133,6 +133,16 @@ feed_defer(struct bridge_channel *ch)
 	bridge_feed_enqueue(ch);
 }
 
+/* Whoever waits for what was missed has it now. */
+static void
+feed_go_live(struct bridge_channel *ch)
+{
+	bridge_feed_move(ch, BRIDGE_LIVE);
+	if (ch->is_wanted)
+		(void)channel_log_set_loaded(ch->feed->log,
+		    bridge_channel_name(ch), true);
+}
+
 /* Nothing more is missing: what was held, and then as it comes. */
 void
 bridge_feed_settle(struct bridge_channel *ch)
@@ -150,7 +160,7 @@ bridge_feed_settle(struct bridge_channel *ch)
 	else if (ch->must_look)
 		bridge_feed_enqueue(ch);
 	else
-		bridge_feed_move(ch, BRIDGE_LIVE);
+		feed_go_live(ch);
 }
 
 /* --- streams --- */

@@ -275,9 +275,14 @@ in_want(struct bridge_in *in, struct bridge_channel *ch)
 	if (in->feed.link == NULL)
 		return;
 	in_date(in, ch);
+	/* One that nobody had for a while only, or one that is known by a
+	 * pattern, whose history isn't. */
+	if (ch->is_told)
+		return;
+	if (!ch->is_pattern && ch->state == BRIDGE_LIVE)
+		ch->is_new = true;
 	in_join(in, ch);
-	/* One that is known by a pattern goes on as it is. */
-	if (!ch->is_pattern && ch->state == BRIDGE_OFFLINE)
+	if (!ch->is_pattern)
 		bridge_feed_move(ch, BRIDGE_JOINING);
 }
 
@@ -536,11 +541,17 @@ bridge_in_down(struct bridge_in *in)
 	bridge_set(&in->feed.figures->subscriptions, in->told);
 }
 
+bool
+bridge_in_is_settled(const struct bridge_in *in)
+{
+	return in->feed.unsettled == 0 && !in->is_rising && !in->is_asking &&
+	    !in->must_ask;
+}
+
 void
 bridge_in_heartbeat(struct bridge_in *in, uint64_t redis_ms)
 {
-	if (in->feed.unsettled == 0 && !in->is_rising && !in->is_asking &&
-	    !in->must_ask)
+	if (bridge_in_is_settled(in))
 		bridge_set(&in->feed.figures->received_until_ms, redis_ms);
 }
 
@@ -553,6 +564,8 @@ in_check_idle(struct bridge_channel *ch, void *arg)
 	    (ch->state != BRIDGE_LIVE && ch->state != BRIDGE_OFFLINE))
 		return;
 	in_leave(in, ch);
+	(void)channel_log_set_loaded(in->feed.log, bridge_channel_name(ch),
+	    false);
 	in_remove(in, ch);
 }
 

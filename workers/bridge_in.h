@@ -20,6 +20,8 @@
 #ifndef CORELANE_WORKERS_BRIDGE_IN_H
 #define CORELANE_WORKERS_BRIDGE_IN_H
 
+#include <stdbool.h>
+
 #include "common/channel_log.h"
 #include "common/error.h"
 #include "config/config.h"
@@ -40,6 +42,9 @@ void bridge_in_up(struct bridge_in *in, struct bridge_link *link,
 void bridge_in_down(struct bridge_in *in);
 void bridge_in_push(struct bridge_in *in, const struct redisReply *reply);
 void bridge_in_heartbeat(struct bridge_in *in, uint64_t redis_ms);
+
+/* Whether all that is known to have been missed has been read. */
+bool bridge_in_is_settled(const struct bridge_in *in);
 
 /* Looks who subscribes to what, if that has changed; to be called often. */
 void bridge_in_look(struct bridge_in *in);

@@ -347,8 +347,13 @@ link_rise(struct bridge_link *link)
 	bridge_count(&f->connects, 1);
 	link_arm(link->timer, link_heartbeat_ms(link));
 	link->args->on_up(link->args->arg, is_same);
-	/* Behind that: whoever dies before begins anew. */
-	memcpy(f->run_id, link->run_id, sizeof(f->run_id));
+}
+
+void
+bridge_link_remember(struct bridge_link *link)
+{
+	memcpy(link->args->figures->run_id, link->run_id,
+	    sizeof(link->run_id));
 }
 
 static void

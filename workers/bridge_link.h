@@ -60,6 +60,10 @@ void bridge_link_free(struct bridge_link *link);
 
 bool bridge_link_is_up(const struct bridge_link *link);
 
+/* All is done that a Redis which isn't the same asks for: the next time, for
+ * this bridge or the next, it is.  Whoever dies before begins anew. */
+void bridge_link_remember(struct bridge_link *link);
+
 /* Redis's clock, or a little less; 0: never was up. */
 uint64_t bridge_link_redis_ms(const struct bridge_link *link);
 

@@ -85,6 +85,14 @@ worker_stats_view(void *ctx, struct stats_view *ret_view)
 	return 0;
 }
 
+static void
+worker_beat(void *ctx)
+{
+	struct worker *w = ctx;
+
+	shared_beat(w->args->shared, worker_now_ms());
+}
+
 static bool
 worker_is_ready(void *ctx, const char **ret_reason)
 {
@@ -427,6 +435,7 @@ worker_make_server(struct worker *w, struct error *err)
 		.stats_view = worker_stats_view,
 		.is_ready = worker_is_ready,
 		.ctx = w,
+		.beat = worker_beat,
 	};
 	w->server = server_new(&(struct server_args){
 		.base = w->base,

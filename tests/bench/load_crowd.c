@@ -121,7 +121,9 @@ member_on_readable(struct member *m)
 	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n <= 0)
-		errx(1, "a connection was closed by the server");
+		errx(1, "connection %ld was closed by the server: %s",
+		    (long)(m - members),
+		    n == 0 ? "end of file" : strerror(errno));
 	if (!opt.events)
 		member_use_frames(m, scratch, (size_t)n);
 	else if (memmem(scratch, (size_t)n, "data:", 5) != NULL)

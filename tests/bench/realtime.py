@@ -63,7 +63,6 @@ class Bench(typing.NamedTuple):
 
 
 def config_change(config, workers=1):
-    """Pings are left to --idle and --subscribers: load_ws counts bytes."""
     config["routes"] = ROUTES + config["routes"]
     config["channels"] = [RULE, {"match": "*"}]
     config["workers"] = config["max_workers"] = workers
@@ -209,6 +208,8 @@ def run_latency(bench):
     def change(config):
         config_change(config, workers=2)
         config["cpu_affinity"] = True
+        # load_ws counts bytes, and one pair waits while another is measured.
+        config["websocket"] = {"ping": "1h"}
 
     server = bench.serve("corelane", change, pinned=False)
     try:
@@ -315,6 +316,9 @@ def run_subscribers(bench, count, kind):
             held, slab_held = bench.pss_bytes(server.pids()), many.kernel_bytes()
             rounds = [publish_to_all(server, crowd) for _ in range(3)]
             again = bench.pss_bytes(server.pids())
+    except Failed as error:
+        with open(f"{bench.folder}/corelane.out", encoding="utf-8") as log:
+            raise Failed(f"{error}\n{log.read()[-2000:]}") from None
     finally:
         server.stop()
     figures = {"subscribers": count, "workers": workers, "kind": kind,

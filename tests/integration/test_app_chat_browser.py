@@ -1,37 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The page of chat in a real browser: two tabs, on two workers."""
 import os
-import shutil
 import signal
 
 import pytest
 
 from chat import chat_config, wait_websockets
 from corelane import wait_until
-
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="needs python3-selenium")
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None,
-    reason="needs chromium and chromium-driver")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium.webdriver.chrome.service import Service
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu",
-                     "--disable-dev-shm-usage", "--window-size=1100,750",
-                     "--user-data-dir=" + str(tmp_path_factory.mktemp(
-                         "chromium"))):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(service=Service(DRIVER), options=options)
-    yield driver
-    driver.quit()
 
 
 class Tab:

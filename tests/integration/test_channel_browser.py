@@ -3,21 +3,12 @@
 when its worker is killed; and what EventSource does by itself."""
 import os
 import re
-import shutil
 import signal
 
 import pytest
 
 from channels import ROUTES, post
 from corelane import ROOT, wait_until
-
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="needs python3-selenium")
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None,
-    reason="needs chromium and chromium-driver")
 
 STREAM = """<ul id="list"></ul>
 <script>
@@ -33,20 +24,6 @@ def page_of_the_readme():
         pages = re.findall(r"```html\n(.*?)```", f.read(), re.S)
     assert len(pages) == 1
     return pages[0]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium.webdriver.chrome.service import Service
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu",
-                     "--disable-dev-shm-usage", "--user-data-dir=" + str(
-                         tmp_path_factory.mktemp("chromium"))):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(service=Service(DRIVER), options=options)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
