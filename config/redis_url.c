@@ -77,7 +77,7 @@ url_take_database(struct str text, struct redis_url *url)
 static int
 url_take_host(struct str text, struct redis_url *url)
 {
-	struct str host = text, port = {NULL, 0};
+	struct str host, port;
 	uint64_t n = REDIS_URL_PORT;
 	size_t end;
 

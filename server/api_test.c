@@ -101,7 +101,11 @@ test_serve(struct lane_test *t, const struct lane_module *module,
 	    {NULL, NULL}};
 	const struct timeval tick = {0, TEST_TICK_US};
 
-	t->ops = (struct server_ops){test_stats_view, test_is_ready, t};
+	t->ops = (struct server_ops){
+	    .stats_view = test_stats_view,
+	    .is_ready = test_is_ready,
+	    .ctx = t,
+	};
 	t->srv = server_new(&(struct server_args){.base = t->base,
 	    .config = cfg, .stats = &t->stats, .ops = &t->ops,
 	    .connections_max = TEST_CONNECTIONS, .access_log_fd = -1,

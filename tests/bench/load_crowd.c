@@ -122,7 +122,8 @@ member_on_readable(struct member *m)
 		return;
 	if (n <= 0)
 		errx(1, "connection %ld was closed by the server: %s",
-		    (long)(m - members), n == 0 ? "end of file" : strerror(errno));
+		    (long)(m - members),
+		    n == 0 ? "end of file" : strerror(errno));
 	if (!opt.events)
 		member_use_frames(m, scratch, (size_t)n);
 	else if (memmem(scratch, (size_t)n, "data:", 5) != NULL)

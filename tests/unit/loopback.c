@@ -101,8 +101,11 @@ loopback_open_with(const char *config_text, const struct module_given *modules)
 	assert_non_null(lo);
 	lo->base = event_base_new();
 	assert_non_null(lo->base);
-	lo->ops = (struct server_ops){loopback_stats_view, loopback_is_ready,
-	    lo};
+	lo->ops = (struct server_ops){
+	    .stats_view = loopback_stats_view,
+	    .is_ready = loopback_is_ready,
+	    .ctx = lo,
+	};
 	lo->peer.sin6_family = AF_INET6;
 	lo->peer.sin6_addr = in6addr_loopback;
 	lo->srv = server_new(&(struct server_args){

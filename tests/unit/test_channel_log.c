@@ -399,9 +399,10 @@ test_long_names(void **state)
 		assert_true(channel_log_find(log, m.channel, &st));
 		assert_int_equal(st.offset, 1);
 	}
-	name[CHANNEL_NAME_MAX] = '*';
+	name[CHANNEL_NAME_MAX - 1] = '*';
 	assert_int_equal(channel_log_join(log, 0,
-	    str_from(name, CHANNEL_NAME_MAX + 1), &st), 0);
+	    str_from(name, CHANNEL_NAME_MAX), &st), 0);
+	name[CHANNEL_NAME_MAX - 1] = 'n';
 	channel_log_taken(log, 0);
 	assert_int_equal(channel_log_publish(log, &(struct channel_message){
 		.channel = str_from(name, CHANNEL_NAME_MAX)}, NULL), 0);
@@ -471,55 +472,6 @@ test_who_is_woken(void **state)
 	channel_log_taken(log, 1);
 	assert_int_equal(publish(log, "room.2", "x"), 0);
 	assert_int_equal(log->reader[1].flag, 0);
-}
-
-static void
-check_watcher(struct channel_log *log, bool is_woken, const char *what)
-{
-	unit_check((log->reader[3].flag != 0) == is_woken, what);
-	channel_log_taken(log, 3);
-}
-
-static void
-test_who_watches(void **state)
-{
-	struct channel_log *log = *state;
-
-	channel_log_watch(log, 3);
-	check_watcher(log, true, "it looks at what is there already");
-	assert_int_equal(publish(log, "room.1", "x"), 0);
-	check_watcher(log, true, "a channel that nobody has joined");
-	assert_int_equal(log->reader[2].flag, 0);
-	assert_int_equal(join(log, 1, "room.2"), 0);
-	check_watcher(log, true, "somebody joins");
-	assert_int_equal(channel_log_leave(log, 1, STR("room.2")), 0);
-	check_watcher(log, true, "somebody leaves");
-	assert_int_equal(find(log, "room.1").subscribers, 0);
-	assert_int_equal(channel_log_reader_died(log, 3, NULL, NULL), 0);
-	channel_log_taken(log, 3);
-	assert_int_equal(publish(log, "room.1", "x"), 0);
-	check_watcher(log, false, "nobody watches once the watcher has died");
-}
-
-static void
-test_old_messages_are_marked(void **state)
-{
-	struct channel_log *log = *state;
-	struct channel_message m = {
-		.channel = STR("a"),
-		.data = STR("x"),
-		.origin = 7,
-		.number = 1,
-		.is_old = true,
-	};
-	struct channel_entry e;
-
-	assert_int_equal(channel_log_publish(log, &m, NULL), 0);
-	assert_true(channel_log_read(log, find(log, "a").last, &e));
-	assert_true(e.is_old);
-	assert_int_equal(publish(log, "a", "y"), 0);
-	assert_true(channel_log_read(log, find(log, "a").last, &e));
-	assert_false(e.is_old);
 }
 
 static uint64_t
@@ -769,8 +721,6 @@ main(void)
 		T(test_long_names),
 		T(test_counts_of_subscribers),
 		T(test_who_is_woken),
-		T(test_who_watches),
-		T(test_old_messages_are_marked),
 		T(test_one_write_wakes),
 		T(test_members),
 		T(test_member_info),
