@@ -56,7 +56,7 @@ def test_json_is_handed_on_digit_by_digit(srv, room):
     ("/channels/closed", "x", None, 403, "isn't allowed"),
     ("/channels/read.1", "x", None, 403, "isn't allowed"),
     ("/quiet/open", "x", None, 403, "isn't allowed"),
-    ("/channels/token.1", "x", None, 403, "isn't allowed"),
+    ("/channels/token.1", "x", None, 403, "takes a token"),
     ("/channels/gate.1", "some spam", None, 403, "isn't allowed"),
     ("/channels/small.1", "12345678901234567", None, 413, "longer"),
     ("/channels/open", b"\xff", "text/plain", 400, "UTF-8"),
