@@ -370,8 +370,9 @@ lane_history(struct lane_ctx *c, const char *channel, size_t max,
 	bool is_whole;
 
 	if (rule != NULL)
-		hub_history(c->srv->hub, name, rule, NULL, max, &is_whole,
-		    history_on_entry, &h);
+		hub_history(c->srv->hub, &(struct hub_past){.channel = name,
+			.rule = rule, .max = max},
+		    &is_whole, history_on_entry, &h);
 	return h.count;
 }
 

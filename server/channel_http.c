@@ -313,7 +313,7 @@ get_one(struct request *r, struct str name)
 	const struct config_channel *rule = channel_rule(r->srv->config, name);
 	struct str limit = channel_query(r, "limit");
 	struct str since = channel_query(r, "since");
-	struct channel_past past = {.name = name, .rule = rule};
+	struct hub_past past = {.channel = name, .rule = rule};
 	struct channel_position position;
 	uint64_t max = HISTORY_DEFAULT;
 	struct buf out;

@@ -88,16 +88,17 @@ add_message(const struct channel_entry *e, void *arg)
 
 void
 channel_print_history(struct buf *out, struct server *srv, const char *key,
-    const struct channel_past *past)
+    const struct hub_past *past)
 {
-	size_t max = past->max < CHANNEL_HISTORY_MAX ? past->max :
-	    CHANNEL_HISTORY_MAX;
+	struct hub_past bounded = *past;
 	bool is_whole = false;
 
 	buf_printf(out, "\"%s\":[", key);
-	if (max > 0)
-		(void)hub_history(srv->hub, past->name, past->rule, past->since,
-		    max, &is_whole, add_message, out);
+	if (bounded.max > CHANNEL_HISTORY_MAX)
+		bounded.max = CHANNEL_HISTORY_MAX;
+	if (bounded.max > 0)
+		(void)hub_history(srv->hub, &bounded, &is_whole, add_message,
+		    out);
 	buf_add_byte(out, ']');
 	if (past->since != NULL)
 		buf_printf(out, ",\"recovered\":%s",

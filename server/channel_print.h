@@ -25,16 +25,10 @@ void channel_print_state(struct buf *out, struct server *srv, struct str name);
 void channel_print_members(struct buf *out, struct server *srv,
     const struct config_channel *rule, struct str name);
 
-struct channel_past {
-	struct str name;
-	const struct config_channel *rule;
-	const struct channel_position *since;	/* NULL: the newest */
-	size_t max;
-};
 /* "KEY":[messages] as HUB_JSON has them, and "recovered" where there is a
  * `since`. */
 void channel_print_history(struct buf *out, struct server *srv,
-    const char *key, const struct channel_past *past);
+    const char *key, const struct hub_past *past);
 
 /* What -errno of channel_may(), channel_publish() and channel_subscribe() is:
  * a status, a word, and a sentence.  Lent for ever. */

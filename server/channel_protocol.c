@@ -322,14 +322,14 @@ request_presence(struct call *call)
 static int
 request_history(struct call *call)
 {
-	struct channel_past past = {0};
+	struct hub_past past = {0};
 	struct buf out;
 
 	if (call_read_channel(call, CHANNEL_SUBSCRIBE) == -1 ||
 	    call_need_name(call) == -1 || call_read_since(call) == -1 ||
 	    call_read_count(call, call->limit, HISTORY_DEFAULT) == -1)
 		return -1;
-	past.name = call->name;
+	past.channel = call->name;
 	past.rule = channel_rule(call->srv->config, call->name);
 	past.since = call->since.p != NULL ? &call->position : NULL;
 	past.max = call->count < CHANNEL_HISTORY_MAX ? (size_t)call->count :

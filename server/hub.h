@@ -124,12 +124,18 @@ void hub_drained(struct session *s);
 int hub_publish(struct hub *hub, const struct channel_message *message,
     struct channel_position *ret_pos);
 
+/* What is asked of a channel's history. */
+struct hub_past {
+	struct str channel;
+	const struct config_channel *rule;
+	const struct channel_position *since;	/* NULL: the newest */
+	size_t max;
+};
 /* The history that a rule allows, oldest first: calls fn for at most `max`
- * entries behind `since` (NULL: the newest).  Returns how many; *ret_whole:
- * nothing between is missing. */
-size_t hub_history(struct hub *hub, struct str channel,
-    const struct config_channel *rule, const struct channel_position *since,
-    size_t max, bool *ret_whole,
+ * entries behind `since`.  Returns how many; *ret_whole: nothing between is
+ * missing. */
+size_t hub_history(struct hub *hub, const struct hub_past *past,
+    bool *ret_whole,
     void (*fn)(const struct channel_entry *e, void *arg), void *arg);
 
 /* The text that HUB_JSON has of an entry: for replies of the same form. */

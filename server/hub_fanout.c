@@ -303,7 +303,7 @@ hub_fan_out(struct hub_channel *ch)
 {
 	struct hub *hub = ch->hub;
 	struct fan fan = {0};
-	uint8_t variant;
+	unsigned variant;
 	uint32_t i;
 
 	for (variant = 0; variant < HUB_VARIANTS; variant++)
@@ -321,7 +321,8 @@ hub_fan_out(struct hub_channel *ch)
 	hub->srv->stats->bytes_out += fan.bytes;
 	for (variant = 0; variant < HUB_VARIANTS; variant++) {
 		if (fan.messages[variant] > 0)
-			hub_count_sent(hub, variant, fan.messages[variant]);
+			hub_count_sent(hub, (uint8_t)variant,
+			    fan.messages[variant]);
 		hub_batch_clear(&hub->batch[variant]);
 	}
 }

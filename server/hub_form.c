@@ -86,7 +86,7 @@ batch_reserve(struct hub_batch *b, size_t more)
 	bigger = bytes_alloc(room);
 	if (bigger == NULL)
 		return NULL;
-	if (b->len > 0)
+	if (b->bytes != NULL)
 		memcpy(bigger->data, b->bytes->data, b->len);
 	bytes_unref(b->bytes);
 	b->bytes = bigger;

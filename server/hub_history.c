@@ -216,9 +216,7 @@ history_is_whole(const struct channel_state *state,
 }
 
 size_t
-hub_history(struct hub *hub, struct str channel,
-    const struct config_channel *rule, const struct channel_position *since,
-    size_t max, bool *ret_whole,
+hub_history(struct hub *hub, const struct hub_past *past, bool *ret_whole,
     void (*fn)(const struct channel_entry *e, void *arg), void *arg)
 {
 	struct channel_state state;
@@ -227,20 +225,20 @@ hub_history(struct hub *hub, struct str channel,
 	size_t i, told = 0;
 
 	*ret_whole = true;
-	if (!channel_log_find(hub->log, channel, &state)) {
-		*ret_whole = since == NULL;
+	if (!channel_log_find(hub->log, past->channel, &state)) {
+		*ret_whole = past->since == NULL;
 		return 0;
 	}
-	walk_init(&w, hub, &state, rule);
-	if (since == NULL && w.left > max)
-		w.left = max;
-	if (history_find(&w, since, &f) != 0) {
+	walk_init(&w, hub, &state, past->rule);
+	if (past->since == NULL && w.left > past->max)
+		w.left = past->max;
+	if (history_find(&w, past->since, &f) != 0) {
 		hub->srv->stats->memory_errors++;
 		f.count = 0;
 	}
-	*ret_whole = history_is_whole(&state, since, f.count);
+	*ret_whole = history_is_whole(&state, past->since, f.count);
 	found_reverse(&f);
-	for (i = 0; i < f.count && i < max; i++) {
+	for (i = 0; i < f.count && i < past->max; i++) {
 		if (history_tell(hub, f.at[i], fn, arg))
 			told++;
 		else

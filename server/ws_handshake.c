@@ -267,18 +267,17 @@ ws_choose_protocol(const struct ws_options *options, struct str offered)
 static struct str
 ws_accept_text(struct request *r, struct str key)
 {
-	char text[KEY_BYTES + sizeof(KEY_GUID)];
+	struct str text = arena_printf(&r->arena, "%.*s" KEY_GUID,
+	    STR_FMT(key));
 	char *answer = arena_alloc(&r->arena, BASE64_TEXT_BYTES(SHA1_BYTES));
 	union {
 		uint8_t digest[SHA1_BYTES];
 		char bytes[SHA1_BYTES];
 	} hash;
 
-	if (answer == NULL)
+	if (text.p == NULL || answer == NULL)
 		return str_from(NULL, 0);
-	memcpy(text, key.p, KEY_BYTES);
-	memcpy(text + KEY_BYTES, KEY_GUID, sizeof(KEY_GUID));
-	sha1(str_from(text, sizeof(text) - 1), hash.digest);
+	sha1(text, hash.digest);
 	return str_from(answer, base64_encode(str_from(hash.bytes, SHA1_BYTES),
 	    BASE64_PLAIN, answer));
 }

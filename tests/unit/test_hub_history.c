@@ -220,30 +220,36 @@ test_history_is_told_oldest_first(void **state)
 	struct config_channel rule = hub_rule();
 	struct channel_position pos = {0};
 	struct hub *hub = lo->srv->hub;
+	struct hub_past past = {.channel = STR("room"), .rule = &rule};
 	struct told told = {0};
 	bool is_whole;
 	char text[8];
 	int i;
 
-	assert_int_equal(hub_history(hub, STR("room"), &rule, NULL, 9,
-	    &is_whole, history_note, &told), 0);
+	past.max = 9;
+	assert_int_equal(hub_history(hub, &past, &is_whole, history_note,
+	    &told), 0);
 	for (i = 1; i <= 6; i++) {
 		snprintf(text, sizeof(text), "m%d", i);
 		pos = room_publish_text(lo, "room", text);
 	}
-	assert_int_equal(hub_history(hub, STR("room"), &rule, NULL, 3,
-	    &is_whole, history_note, &told), 3);
+	past.max = 3;
+	assert_int_equal(hub_history(hub, &past, &is_whole, history_note,
+	    &told), 3);
 	assert_string_equal(told.text, "m4 m5 m6 ");
 	memset(&told, 0, sizeof(told));
 	pos.offset = 2;
-	assert_int_equal(hub_history(hub, STR("room"), &rule, &pos, 2,
-	    &is_whole, history_note, &told), 2);
+	past.since = &pos;
+	past.max = 2;
+	assert_int_equal(hub_history(hub, &past, &is_whole, history_note,
+	    &told), 2);
 	assert_string_equal(told.text, "m3 m4 ");
 	assert_true(is_whole);
 	memset(&told, 0, sizeof(told));
 	rule.history.messages = 3;
-	assert_int_equal(hub_history(hub, STR("room"), &rule, &pos, 9,
-	    &is_whole, history_note, &told), 3);
+	past.max = 9;
+	assert_int_equal(hub_history(hub, &past, &is_whole, history_note,
+	    &told), 3);
 	assert_false(is_whole);
 	loopback_close(lo);
 }

@@ -82,7 +82,7 @@ test_a_slow_one_reads_on_from_the_log(void **state)
 		client_subscribe(lo, &quick, "room", &rule, HUB_RAW);
 		for (n = 1; n <= SLOW_MESSAGES; n += 10) {
 			publish_numbered(lo, n, n + 9);
-			loopback_turn(lo);
+			server_turn(lo->srv);
 		}
 		assert_int_equal(read_numbered(&quick, "#0150", &first), 150);
 		/* One message and its rest wait, not all of them. */
@@ -130,7 +130,7 @@ test_policies_for_the_slow(void **state)
 		client_slow(lo, &slow, &rule, cases[i].channel);
 		for (n = 1; n <= 100; n++) {
 			publish_numbered(lo, n, n);
-			loopback_turn(lo);
+			server_turn(lo->srv);
 		}
 		unit_check(lo->stats.slow_closed == cases[i].is_closed,
 		    cases[i].name);
