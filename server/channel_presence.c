@@ -120,6 +120,10 @@ presence_enter(struct server *srv, struct channel_presence *p,
 
 	if (args->rule->presence != PRESENCE_MEMBERS)
 		return;
+	/* One that waits to go may be this one, of a moment ago. */
+	channel_presence_tick(srv);
+	if (srv->seats_left != NULL)
+		return;
 	if (p->client == 0)
 		p->client = random_u64(&srv->random) | 1;
 	seat = seat_new(args->channel, &fits);
@@ -160,7 +164,8 @@ presence_leave(struct server *srv, struct channel_seat **at)
 	struct channel_seat *seat = *at;
 
 	*at = seat->next;
-	if (seat_give_up(srv, seat) == 0)
+	/* Behind others that wait it isn't tried: each would wait as long. */
+	if (srv->seats_left == NULL && seat_give_up(srv, seat) == 0)
 		return;
 	seat->next = srv->seats_left;
 	srv->seats_left = seat;

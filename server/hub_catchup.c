@@ -15,6 +15,8 @@
  */
 #include "server/hub_internal.h"
 
+#include <stdlib.h>
+
 #include "server/internal.h"
 #include "server/sse.h"
 #include "server/ws.h"
@@ -77,11 +79,65 @@ struct walk {
 	uint64_t oldest_mark, oldest_bytes;
 };
 
+/*
+ * Steps: where every CATCH_MESSAGES-th message of a channel lies, as walks have
+ * found them.  Without them each piece that a subscriber is given would cost a
+ * walk over all that is behind it, and of empty messages there may be a
+ * million.
+ */
+#define STEPS 1024u
+struct hub_step {
+	uint64_t mark, at;		/* at 0: not known */
+};
+
+static struct hub_step *
+step_of(const struct hub_channel *ch, uint64_t mark)
+{
+	return &ch->steps[mark / CATCH_MESSAGES % STEPS];
+}
+
+/* Notes a message that a walk has come by; the first when it is a long one. */
 static void
-channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
+step_note(struct hub_channel *ch, const struct channel_entry *e,
+    unsigned visited)
+{
+	if (e->offset % CATCH_MESSAGES != 0 || visited < CATCH_MESSAGES)
+		return;
+	/* Without memory it is slower. */
+	if (ch->steps == NULL)
+		ch->steps = calloc(STEPS, sizeof(*ch->steps));
+	if (ch->steps != NULL)
+		*step_of(ch, e->offset) = (struct hub_step){e->offset, e->at};
+}
+
+/* Where to begin to walk back to what follows `mark`: so near that a piece is
+ * found, and not before what may still be given. */
+static uint64_t
+step_find(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max)
+{
+	uint64_t near = mark + 2 * CATCH_MESSAGES -
+	    (mark + CATCH_MESSAGES) % CATCH_MESSAGES;
+	struct channel_entry e;
+
+	for (; ch->steps != NULL && near < ch->last_mark;
+	    near += CATCH_MESSAGES) {
+		const struct hub_step *step = step_of(ch, near);
+
+		if (step->mark == near &&
+		    channel_log_read(ch->hub->log, step->at, &e) &&
+		    e.row == ch->row && e.epoch == ch->epoch &&
+		    e.offset == near && ch->last_bytes -
+		    (e.channel_bytes - e.data.len) <= lag_max)
+			return step->at;
+	}
+	return ch->last;
+}
+
+static void
+channel_walk(struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
     struct walk *walk)
 {
-	uint64_t at = ch->last;
+	uint64_t at = step_find(ch, mark, lag_max);
 	struct channel_entry e;
 
 	walk->visited = 0;
@@ -90,6 +146,7 @@ channel_walk(const struct hub_channel *ch, uint64_t mark, uint64_t lag_max,
 	while (at != 0 && channel_log_read(ch->hub->log, at, &e) &&
 	    e.epoch == ch->epoch && e.offset > mark &&
 	    ch->last_bytes - (e.channel_bytes - e.data.len) <= lag_max) {
+		step_note(ch, &e, walk->visited);
 		walk->at[walk->visited++ % CATCH_MESSAGES] = at;
 		walk->oldest_mark = e.offset - 1;
 		walk->oldest_bytes = e.channel_bytes - e.data.len;

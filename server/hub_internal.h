@@ -27,6 +27,7 @@
 #include "common/pool.h"
 #include "server/hub.h"
 
+struct hub_step;
 struct ws_zlib;
 
 /* What the bytes of a message are: a form, and for WebSockets that have agreed
@@ -60,6 +61,7 @@ struct hub_channel {
 	uint32_t row, epoch;		/* a pattern has none */
 	/* The newest message known here: its entry, mark and channel_bytes. */
 	uint64_t last, last_mark, last_bytes;
+	struct hub_step *steps;		/* hub_catchup.c's; NULL: none */
 	/* Of this round. */
 	struct hub_channel *next_news;
 	uint32_t first_item, last_item;

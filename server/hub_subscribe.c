@@ -234,6 +234,7 @@ hub_channel_release(struct hub_channel *ch)
 		ch->hub->prefix[ch->name_len - 1]--;
 	table_remove(channel_table(ch), ch);
 	free(ch->subscriber);
+	free(ch->steps);
 	free(ch);
 }
 
@@ -324,12 +325,15 @@ hub_add_news(struct hub_channel *ch)
 
 /* --- leaving --- */
 
+/* Behind others that wait it isn't tried: each would wait for the log as long,
+ * and thousands may go at once. */
 void
 hub_leave(struct hub *hub, struct str name)
 {
 	struct hub_leave *leave;
 
-	if (channel_log_leave(hub->log, hub->reader, name) == 0)
+	if (hub->leaves == NULL &&
+	    channel_log_leave(hub->log, hub->reader, name) == 0)
 		return;
 	/* Without memory we are woken for it for ever; no more. */
 	leave = malloc(sizeof(*leave) + name.len);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "common/channel_region.h"
 #include "server/internal.h"
 #include "tests/unit/unit.h"
 
@@ -141,6 +142,34 @@ test_patterns_and_leaving(void **state)
 	loopback_close(lo);
 }
 
+/* A process that is stopped holds the log: whoever goes meanwhile doesn't
+ * count for longer than that. */
+static void
+test_who_goes_while_the_log_is_held_is_not_kept(void **state)
+{
+	struct loopback *lo = loopback_open(HUB_CONFIG("false"));
+	struct hub *hub = lo->srv->hub;
+	struct config_channel rule = hub_rule();
+	struct client cl;
+
+	client_ws(lo, &cl);
+	assert_int_equal(client_subscribe(lo, &cl, "a", &rule, HUB_RAW), 0);
+	assert_int_equal(client_subscribe(lo, &cl, "b", &rule, HUB_RAW), 0);
+	assert_int_equal(channel_region_lock(hub_log(hub)), 0);
+	assert_int_equal(hub_unsubscribe(cl.session, STR("a")), 0);
+	channel_region_unlock(hub_log(hub));
+	assert_int_equal(room_subscribers(lo, "a"), 1);
+	/* Not in front of it: it would be tried in vain for each. */
+	assert_int_equal(hub_unsubscribe(cl.session, STR("b")), 0);
+	assert_int_equal(room_subscribers(lo, "b"), 1);
+
+	hub_tick(hub);
+	assert_int_equal(room_subscribers(lo, "a"), 0);
+	assert_int_equal(room_subscribers(lo, "b"), 0);
+	client_close(&cl);
+	loopback_close(lo);
+}
+
 static void
 test_what_is_published_before_the_turn_comes_once(void **state)
 {
@@ -231,6 +260,8 @@ main(void)
 		cmocka_unit_test(test_each_form_has_its_bytes),
 		cmocka_unit_test(test_a_turn_leaves_as_one_write),
 		cmocka_unit_test(test_patterns_and_leaving),
+		cmocka_unit_test(
+		    test_who_goes_while_the_log_is_held_is_not_kept),
 		cmocka_unit_test(
 		    test_what_is_published_before_the_turn_comes_once),
 		cmocka_unit_test(test_who_is_gone_costs_nobody_else),

@@ -100,6 +100,48 @@ test_a_slow_one_reads_on_from_the_log(void **state)
 	}
 }
 
+/* So many that a piece is found by what earlier walks have noted. */
+static void
+test_many_tiny_messages_come_once(void **state)
+{
+	static const unsigned queues[] = {1 << 20, 11000};
+	const unsigned last = 2900, bytes = 6;
+
+	for (size_t i = 0; i < UNIT_COUNT(queues); i++) {
+		struct loopback *lo = loopback_open(HUB_CONFIG("false"));
+		struct config_channel rule = hub_rule();
+		char data[SLOW_BYTES] = "", text[8];
+		unsigned n, first;
+		struct client slow;
+		const char *p;
+
+		rule.on_slow = SLOW_DROP_OLDEST;
+		rule.queue_bytes = queues[i];
+		client_slow(lo, &slow, &rule, "room");
+		/* Its socket is full. */
+		for (n = 0; session_unsent(slow.session) == 0; n++) {
+			room_publish(lo, "room",
+			    str_from(data, sizeof(data)), CHANNEL_BINARY);
+			loopback_turn(lo);
+		}
+		for (n = 1; n <= last; n++) {
+			snprintf(text, sizeof(text), "%04u", n);
+			room_publish_text(lo, "room", text);
+		}
+		loopback_turn(lo);
+		wire_expect(&slow.wire, "2900");
+		p = slow.wire.text.p + slow.wire.text.len - bytes;
+		first = i > 0 ? last - queues[i] / 4 + 1 : 1;
+		for (n = last; n >= first; n--, p -= bytes) {
+			snprintf(text, sizeof(text), "\x81\x04%04u", n);
+			assert_memory_equal(p, text, bytes);
+		}
+		assert_int_equal(lo->stats.slow_dropped > 0, i > 0);
+		client_close(&slow);
+		loopback_close(lo);
+	}
+}
+
 static void
 test_policies_for_the_slow(void **state)
 {
@@ -198,6 +240,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_slow_one_reads_on_from_the_log),
+		cmocka_unit_test(test_many_tiny_messages_come_once),
 		cmocka_unit_test(test_policies_for_the_slow),
 		cmocka_unit_test(test_a_lapped_worker_treats_all_as_slow),
 	};
