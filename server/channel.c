@@ -304,7 +304,7 @@ rule_allows(struct channel_client *client, const struct config_channel *rule,
 /* A pattern gives what rules in front of its own guard, too: each of them must
  * allow it. */
 static bool
-rules_allow(struct channel_client *client, const struct config_channel *rule,
+fronts_allow(struct channel_client *client, const struct config_channel *rule,
     const struct lane_channel_ask *ask)
 {
 	const struct config_channel *first = client->srv->config->channels.item;
@@ -315,7 +315,16 @@ rules_allow(struct channel_client *client, const struct config_channel *rule,
 			if (channel_covers(name, first->match) &&
 			    !rule_allows(client, first, ask))
 				return false;
-	return rule_allows(client, rule, ask);
+	return true;
+}
+
+/* Why a rule refuses: what the client's author can do about it differs. */
+static int
+refusal(const struct channel_token *t, struct str permit)
+{
+	if (!str_eq(permit, STR("token")))
+		return -EACCES;
+	return t == NULL ? -ENOKEY : -EKEYREJECTED;
 }
 
 int
@@ -341,7 +350,10 @@ channel_may(struct channel_client *client, enum channel_action action,
 		ask.user = lane_of(t->user);
 	if (t != NULL && t->claims.len > 0)
 		ask.claims = lane_of(t->claims);
-	return rules_allow(client, rule, &ask) ? 0 : -EACCES;
+	if (!fronts_allow(client, rule, &ask))
+		return -EACCES;
+	return rule_allows(client, rule, &ask) ? 0 : refusal(t,
+	    action == CHANNEL_SUBSCRIBE ? rule->subscribe : rule->publish);
 }
 
 /* --- publishing --- */

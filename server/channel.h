@@ -97,7 +97,9 @@ enum channel_action { CHANNEL_SUBSCRIBE, CHANNEL_PUBLISH };
 
 /*
  * Whether it is allowed.  data: what is to be published; .p NULL: nothing.
- * Returns 0, -EACCES, -ENOENT (no rule), or -EINVAL (a bad name).
+ * Returns 0, -EACCES, -ENOKEY (it takes a token, and there is none),
+ * -EKEYREJECTED (the token doesn't list it), -ENOENT (no rule), or -EINVAL (a
+ * bad name).
  */
 int channel_may(struct channel_client *client, enum channel_action action,
     struct str name, struct str data);

@@ -115,6 +115,10 @@ channel_failure(int rc)
 		    "a channel's name has 1 to 255 of A-Z a-z 0-9 . _ : -, a "
 		    "pattern a * behind it"},
 		{-EACCES, 403, "FORBIDDEN", "that isn't allowed here"},
+		{-ENOKEY, 403, "FORBIDDEN",
+		    "that takes a token, and the connection brought none"},
+		{-EKEYREJECTED, 403, "FORBIDDEN",
+		    "the token doesn't list this channel for that"},
 		{-ENOENT, 404, "NOT_FOUND",
 		    "no rule of the configuration has this channel"},
 		{-EMSGSIZE, 413, "CONTENT_TOO_LARGE",

@@ -395,8 +395,9 @@ id_is_good(struct str id)
 {
 	char kind = json_kind(id);
 
-	return id.p == NULL ||
-	    ((kind == '0' || kind == '"') && id.len <= ID_BYTES_MAX);
+	if (kind == '"')
+		return id.len <= ID_BYTES_MAX + strlen("\"\"");
+	return id.p == NULL || (kind == '0' && id.len <= ID_BYTES_MAX);
 }
 
 static int

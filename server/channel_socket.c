@@ -272,10 +272,17 @@ socket_open(struct ws *w)
 static unsigned
 raw_close_code(int rc)
 {
-	if (rc == -EMSGSIZE)
+	switch (rc) {
+	case -EMSGSIZE:
 		return WS_CLOSE_TOO_BIG;
-	return rc == -EACCES || rc == -EINVAL ? WS_CLOSE_POLICY :
-						WS_CLOSE_TRY_LATER;
+	case -EACCES:
+	case -ENOKEY:
+	case -EKEYREJECTED:
+	case -EINVAL:
+		return WS_CLOSE_POLICY;
+	default:
+		return WS_CLOSE_TRY_LATER;
+	}
 }
 
 /* The message is published as it is. */

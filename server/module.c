@@ -561,6 +561,7 @@ module_find_channel_rule(const struct module_set *set, struct str name,
 	const struct module *m = module_find(set, name, &rest);
 	const struct lane_channel_rule *rule =
 	    m != NULL ? m->def->channel_rules : NULL;
+	const char *have = rule != NULL ? rule->name : NULL;
 
 	for (; rule != NULL && rule->name != NULL; rule++) {
 		if (str_eq(str_of(rule->name), rest)) {
@@ -568,8 +569,16 @@ module_find_channel_rule(const struct module_set *set, struct str name,
 			return rule;
 		}
 	}
-	error_set(err, ERROR_INVALID, "there is no channel rule '%.*s'",
-	    STR_FMT(name));
+	if (m == NULL)
+		error_set(err, ERROR_INVALID, "there is no channel rule "
+		    "'%.*s': no module of \"modules\" has this name",
+		    STR_FMT(name));
+	else
+		error_set(err, ERROR_INVALID, "there is no channel rule "
+		    "'%.*s'; %s%s%s", STR_FMT(name), have != NULL ?
+		    "the module has '" : "the module has none in its "
+		    ".channel_rules", have != NULL ? have : "",
+		    have != NULL ? "' and others" : "");
 	return NULL;
 }
 

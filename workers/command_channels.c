@@ -95,6 +95,11 @@ print_table(const struct row_list *rows, struct buf *out)
 {
 	size_t i, width = 7;
 
+	if (rows->count == 0 && rows->pattern.len > 0) {
+		buf_printf(out, "no channel is '%.*s'\n",
+		    STR_FMT(rows->pattern));
+		return;
+	}
 	for (i = 0; i < rows->count; i++)
 		if (rows->item[i].name.len > width && width < 48)
 			width = rows->item[i].name.len < 48 ?

@@ -179,53 +179,51 @@ def worker_of(sock, pids):
     raise Failed("a connection that no worker has")
 
 
-def latency_pairs(server):
-    """{"same worker": (publisher, subscriber), "another worker": ...}"""
-    integration_import()
+def subscriber_find(server, publisher, at_home):
+    """A subscriber on the publisher's worker, or on the other one."""
     import ws_client
-    first = ws_client.WebSocket(server.port, CHANNEL)
-    home = worker_of(first.client.sock, server.pids())
-    pairs, spare = {}, []
-    while len(pairs) < 2:
-        if len(spare) > 200:
-            raise Failed("200 connections, and all with one worker")
+    pids = server.pids()
+    home = worker_of(publisher.client.sock, pids)
+    for _ in range(200):
         ws = ws_client.WebSocket(server.port, CHANNEL)
-        at_home = worker_of(ws.client.sock, server.pids()) == home
-        where = "same worker" if at_home else "another worker"
-        if where in pairs:
-            spare.append(ws)
-        else:
-            pairs[where] = (first, ws)
-    for ws in spare:
+        if (worker_of(ws.client.sock, pids) == home) == at_home:
+            return ws
         ws.client.close()
-    return pairs
+    raise Failed("200 connections, and all with one worker")
+
+
+def latency_measure(bench, publisher, subscriber):
+    fds = [ws.client.sock.fileno() for ws in (publisher, subscriber)]
+    for ws in (publisher, subscriber):
+        ws.client.sock.settimeout(None)
+    command = [f"{bench.options.tools}/load_ws", "latency",
+               "-n", str(LATENCY_COUNT), "-f", str(fds[0]), "-F", str(fds[1])]
+    with Client(command, pass_fds=fds) as client:
+        client.expect("ready")
+        client.tell()
+        return json.loads(client.line())
 
 
 def run_latency(bench):
     """From a publish to its delivery, one at a time on a server at rest."""
+    integration_import()
+    import ws_client
     results = {}
 
     def change(config):
         config_change(config, workers=2)
         config["cpu_affinity"] = True
-        # load_ws counts bytes, and one pair waits while another is measured.
-        config["websocket"] = {"ping": "1h"}
 
     server = bench.serve("corelane", change, pinned=False)
     try:
-        for where, pair in latency_pairs(server).items():
-            fds = [ws.client.sock.fileno() for ws in pair]
-            for ws in pair:
-                ws.client.sock.settimeout(None)
-            command = [f"{bench.options.tools}/load_ws", "latency",
-                       "-n", str(LATENCY_COUNT),
-                       "-f", str(fds[0]), "-F", str(fds[1])]
-            with Client(command, pass_fds=fds) as client:
-                client.expect("ready")
-                client.tell()
-                results[where] = json.loads(client.line())
-            # The others don't listen while one pair is measured.
-            pair[1].client.close()
+        for where, at_home in (("same worker", True),
+                               ("another worker", False)):
+            publisher = ws_client.WebSocket(server.port, CHANNEL)
+            subscriber = subscriber_find(server, publisher, at_home)
+            results[where] = latency_measure(bench, publisher, subscriber)
+            # Nobody else listens when the next pair is measured.
+            publisher.client.close()
+            subscriber.client.close()
     finally:
         server.stop()
     print(f"\n{'latency, two workers':<22} {'p50 us':>7} {'p99 us':>7} "

@@ -185,3 +185,34 @@ def test_the_door_lets_in_who_has_a_good_room(corelane, tabs):
     ada.wait_state("idle")
     wait_websockets(srv, 0)
     assert ada.complaints() == []
+
+
+def test_the_newest_message_stays_in_view(corelane, tabs, browser):
+    """A phone's keyboard takes half of the window; a long text makes its field
+    grow."""
+    srv = corelane(chat_config())
+    ada = tabs(srv, "room=small&name=Ada")
+    ada.wait_state()
+    for n in range(4):
+        ada.say(f"{n} " + "word " * 60)
+    ada.wait_text(".message.own .what", "3 " + "word " * 60)
+    gap = ("const log = document.getElementById('log'); return "
+           "log.scrollHeight - log.scrollTop - log.clientHeight")
+    size = browser.get_window_size()
+    try:
+        browser.set_window_size(500, 450)
+        wait_until(lambda: ada.run("return innerWidth") < 720 and
+                   ada.run(gap) < 2, "the end of the log")
+        ada.find("#text").send_keys("x" * 300)
+        wait_until(lambda: ada.run(gap) < 2, "the end of the log")
+        # Who is here isn't shown by name there, but still told.
+        assert ada.find("#people .who").is_displayed()
+        # Who reads what is old isn't taken away from it.
+        ada.run("document.getElementById('log').scrollTop = 0")
+        wait_until(lambda: ada.run("return !room.follows"), "the scroll")
+        browser.set_window_size(500, 550)
+        wait_until(lambda: ada.run("return room.size === sizeOfLog()"),
+                   "the new size")
+        assert ada.run("return document.getElementById('log').scrollTop") == 0
+    finally:
+        browser.set_window_size(size["width"], size["height"])

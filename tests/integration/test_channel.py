@@ -56,7 +56,7 @@ def test_json_is_handed_on_digit_by_digit(srv, room):
     ("/channels/closed", "x", None, 403, "isn't allowed"),
     ("/channels/read.1", "x", None, 403, "isn't allowed"),
     ("/quiet/open", "x", None, 403, "isn't allowed"),
-    ("/channels/token.1", "x", None, 403, "isn't allowed"),
+    ("/channels/token.1", "x", None, 403, "takes a token"),
     ("/channels/gate.1", "some spam", None, 403, "isn't allowed"),
     ("/channels/small.1", "12345678901234567", None, 413, "longer"),
     ("/channels/open", b"\xff", "text/plain", 400, "UTF-8"),
@@ -238,7 +238,8 @@ def test_a_page_of_another_host_cant_open_a_socket(srv):
 
 def test_a_request_is_answered_with_its_id_as_it_was(srv, room):
     with Protocol(srv.port) as p:
-        for text in ('1', '1.50', '"x\\u0041"', '-7e2', '18446744073709551615'):
+        for text in ('1', '1.50', '"x\\u0041"', '-7e2', '18446744073709551615',
+                     '"%s"' % ("x" * 64)):
             p.send('{"type":"ping","id":%s}' % text)
             assert p.ws.event().data == '{"id":%s,"type":"pong"}' % text
         p.send('{"type":"ping"}')
@@ -359,7 +360,7 @@ def test_a_pattern_gets_every_channel_that_it_matches(srv, room):
                                         "BAD_REQUEST"),
     ('{"type":"ping"} x', "BAD_REQUEST"),
     ('{"type":"ping","id":{}}', "BAD_REQUEST"),
-    ('{"type":"ping","id":"%s"}' % ("x" * 63), "BAD_REQUEST"),
+    ('{"type":"ping","id":"%s"}' % ("x" * 65), "BAD_REQUEST"),
     ("[" * 5000, "BAD_REQUEST"),
     ('{"type":"subscribe"}', "BAD_REQUEST"),
     ('{"type":"subscribe","channel":7}', "BAD_REQUEST"),

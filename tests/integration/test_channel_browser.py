@@ -10,30 +10,33 @@ import pytest
 from channels import ROUTES, post
 from corelane import ROOT, wait_until
 
-STREAM = """<ul id="list"></ul>
-<script>
+STREAM_PAGE = '<ul id="list"></ul><script src="stream.js"></script>'
+STREAM = """
 const events = new EventSource("/channels?channel=room.1&channel=room.2");
 events.onmessage = (e) => list.append(Object.assign(
   document.createElement("li"), { textContent: JSON.parse(e.data).data }));
-</script>
 """
 
 
-def page_of_the_readme():
+def of_the_readme(language):
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
-        pages = re.findall(r"```html\n(.*?)```", f.read(), re.S)
-    assert len(pages) == 1
-    return pages[0]
+        found = re.findall(rf"```{language}\n(.*?)```", f.read(), re.S)
+    assert len(found) == 1
+    return found[0]
 
 
 @pytest.fixture
 def srv(corelane):
+    # The shipped configuration has the middleware that forbids inline scripts.
     return corelane(
-        {"routes": [*ROUTES, {"path": "/{path:.*}", "handler": "static",
+        {"middleware": [{"use": "security_headers"}],
+         "routes": [*ROUTES, {"path": "/{path:.*}", "handler": "static",
                               "root": "www"}],
          "sse": {"retry": "50ms"}},
-        files={"www/readme.html": page_of_the_readme(),
-               "www/stream.html": STREAM}, crashes_ok=True)
+        files={"www/readme.html": of_the_readme("html"),
+               "www/room.js": of_the_readme("js"),
+               "www/stream.html": STREAM_PAGE, "www/stream.js": STREAM},
+        crashes_ok=True)
 
 
 def items(browser):

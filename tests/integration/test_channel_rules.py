@@ -88,6 +88,16 @@ def test_a_tokens_claims_allow_what_they_list(srv):
             "FORBIDDEN"
 
 
+def test_who_is_refused_is_told_what_was_missing(srv):
+    with Protocol(srv.port) as p:
+        assert p.ask("subscribe", channel="token.a")["message"] == \
+            "that takes a token, and the connection brought none"
+    with Protocol(srv.port, "/channels?access_token=" + token(
+            {"channels": {"sub": ["token.a"]}})) as p:
+        assert p.ask("publish", channel="token.a", data=1)["message"] == \
+            "the token doesn't list this channel for that"
+
+
 @pytest.mark.parametrize("claims", [
     {}, {"channels": []}, {"channels": {"sub": "token.*"}},
     {"channels": {"sub": {"token.*": 1}}}, {"channels": {"pub": ["*"]}},
@@ -196,10 +206,10 @@ def test_a_hook_that_no_module_has_is_a_problem(corelane):
         "channels": [{"match": "*", "subscribe": "gate.nobody",
                       "publish": "other.clean"}]})
     assert code == 1
-    assert "channels[0].subscribe: there is no channel rule 'gate.nobody'" \
-        in told
-    assert "channels[0].publish: there is no channel rule 'other.clean'" \
-        in told
+    assert "channels[0].subscribe: there is no channel rule 'gate.nobody'; " \
+        "the module has 'owner' and others" in told
+    assert "channels[0].publish: there is no channel rule 'other.clean': " \
+        'no module of "modules" has this name' in told
 
 
 # -- the operator ----------------------------------------------------------------
@@ -257,6 +267,8 @@ def test_an_operator_sees_the_channels(srv, room):
         assert rows[room]["bytes"] == 15
         assert abs(rows[room]["last_ms"] / 1000 - time.time()) < 60
     assert srv.command("channels", "a b")[0] == 2
+    assert srv.command("channels", "nobody.was.here")[:2] == (
+        0, "no channel is 'nobody.was.here'\n")
 
 
 def test_a_stopped_worker_that_has_the_lock_stops_no_operator(srv):

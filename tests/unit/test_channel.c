@@ -108,7 +108,7 @@ who_isnt_known_may_what_anyone_may(void **state)
 		{"rest*", 0, -EINVAL},
 		{"room.1", 0, -EACCES},
 		{"room.secret", -EACCES, 0},
-		{"room.token.1", -EACCES, -EACCES},
+		{"room.token.1", -ENOKEY, -ENOKEY},
 		/* Each would give what a rule in front closes. */
 		{"room.*", -EACCES, -EINVAL},
 		{"room.s*", -EACCES, -EINVAL},
@@ -168,24 +168,24 @@ a_token_allows_what_its_claims_cover(void **state)
 		int subscribe, publish;
 	} cases[] = {
 		{"{\"channels\":{\"sub\":[\"room.token.*\"]}}",
-		    "room.token.1", 0, -EACCES},
+		    "room.token.1", 0, -EKEYREJECTED},
 		{"{\"channels\":{\"pub\":[\"room.token.*\"]}}",
-		    "room.token.1", -EACCES, 0},
+		    "room.token.1", -EKEYREJECTED, 0},
 		{"{\"channels\":{\"sub\":[\"a\",\"room.token.a*\"]}}",
 		    "room.token.a*", 0, -EINVAL},
 		{"{\"channels\":{\"sub\":[\"room.token.a*\"]}}",
-		    "room.token.*", -EACCES, -EINVAL},
+		    "room.token.*", -EKEYREJECTED, -EINVAL},
 		{"{\"channels\":{\"sub\":[\"*\"],\"pub\":[\"*\"]}}",
 		    "room.secret", -EACCES, 0},
 		{"{\"channels\":{\"sub\":[\"x\\nroom.token.1\"]}}",
-		    "room.token.1", -EACCES, -EACCES},
+		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
 		{"{\"channels\":{\"sub\":[1,null,{},[\"*\"],\"\"]}}",
-		    "room.token.1", -EACCES, -EACCES},
-		{"{\"channels\":[\"*\"]}", "room.token.1", -EACCES, -EACCES},
-		{"{\"channels\":\"*\"}", "room.token.1", -EACCES, -EACCES},
-		{"{\"Channels\":{\"sub\":[\"*\"]}}", "room.token.1", -EACCES,
-		    -EACCES},
-		{"{}", "room.token.1", -EACCES, -EACCES},
+		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
+		{"{\"channels\":[\"*\"]}", "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
+		{"{\"channels\":\"*\"}", "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
+		{"{\"Channels\":{\"sub\":[\"*\"]}}", "room.token.1", -EKEYREJECTED,
+		    -EKEYREJECTED},
+		{"{}", "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
 	};
 	struct server srv;
 	struct config *cfg = rules_open(&srv);

@@ -24,6 +24,8 @@ const room = {
   spoke: new Map(),  // user id -> when, by the server's clock
   typedAt: 0,
   unread: 0,
+  follows: true,     // the log shows its end, and goes on doing so
+  size: "",          // of the log, when it was last looked at
 };
 
 // The server escapes what people type; here it becomes text again, in one go,
@@ -68,12 +70,25 @@ function isAtEnd() {
 }
 
 function toEnd() {
+  room.follows = true;
   $("log").scrollTop = $("log").scrollHeight;
   $("newest").hidden = true;
 }
 
+// Who was at the end stays there: when the field grows, or a phone's keyboard
+// takes half of the window.
+new ResizeObserver(() => {
+  room.size = sizeOfLog();
+  if (room.follows)
+    toEnd();
+}).observe($("log"));
+
+function sizeOfLog() {
+  return `${$("log").clientWidth}x${$("log").clientHeight}`;
+}
+
 function append(node) {
-  const log = $("log"), follow = isAtEnd();
+  const log = $("log"), follow = room.follows;
   log.append(node);
   while (log.childElementCount > LOG_MOST)
     log.firstElementChild.remove();
@@ -84,7 +99,7 @@ function append(node) {
 }
 
 function tell(text, className = "break") {
-  append(element("li", className, text));
+  append(element("p", className, text));
 }
 
 function countUnread() {
@@ -115,7 +130,7 @@ function showMessage(message) {
     tell(plain(message.content), "system");
     return;
   }
-  const name = plain(message.username), item = element("li", "message");
+  const name = plain(message.username), item = element("div", "message");
   const before = $("log").lastElementChild;
   const when = new Date(message.timestamp * 1000);
   const by = element("div", "by"), time = element("time", "",
@@ -286,6 +301,7 @@ function join() {
   room.seen.clear();
   room.typing.clear();
   room.spoke.clear();
+  room.follows = true;
   $("log").replaceChildren();
   $("title").textContent = room.name;
   $("door").hidden = true;
@@ -316,6 +332,12 @@ function countLeft() {
   $("left").classList.toggle("near", left <= 20);
 }
 
+function showKind() {
+  $("text").placeholder = $("kind").value === "Text" ? "Message" :
+    `Address of the ${$("kind").value.toLowerCase()}: https://...`;
+}
+$("kind").addEventListener("change", showKind);
+
 function grow() {
   $("text").style.height = "auto";
   $("text").style.height = `${$("text").scrollHeight + 2}px`;
@@ -334,6 +356,7 @@ $("composer").addEventListener("submit", (event) => {
     return;
   $("text").value = "";
   $("kind").value = "Text";
+  showKind();
   room.typedAt = 0;
   countLeft();
   grow();
@@ -358,7 +381,9 @@ $("text").addEventListener("keydown", (event) => {
 });
 
 $("log").addEventListener("scroll", () => {
-  if (isAtEnd())
+  if (room.size === sizeOfLog())
+    room.follows = isAtEnd();    // else it has moved by itself
+  if (room.follows)
     $("newest").hidden = true;
 });
 $("newest").addEventListener("click", toEnd);
