@@ -86,8 +86,8 @@ feed_deliver(struct bridge_channel *ch, const struct bridge_id *id,
 	if (bridge_id_cmp(id, &ch->last) <= 0)
 		return 0;
 	if (!bridge_envelope_parse(text, &env)) {
+		/* Its ID is as good as the rest of it. */
 		feed_refuse(feed, "it isn't one of corelane's");
-		ch->last = *id;
 		return 0;
 	}
 	if (env.machine == feed->figures->machine) {
@@ -218,10 +218,15 @@ feed_read_stream(struct bridge_channel *ch, const redisReply *reply,
 	size_t n = reply->elements;
 	int rc = 0;
 
-	for (size_t i = 0; i < n && rc == 0; i++)
-		if (feed_read_entry(reply->element[is_reverse ? n - 1 - i : i],
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if (!feed_read_entry(reply->element[is_reverse ? n - 1 - i : i],
 		    &id, &envelope))
-			rc = feed_deliver(ch, &id, envelope);
+			continue;
+		rc = feed_deliver(ch, &id, envelope);
+		/* Redis's own ID, whatever it is of. */
+		if (rc == 0 && bridge_id_cmp(&id, &ch->last) > 0)
+			ch->last = id;
+	}
 	return rc;
 }
 

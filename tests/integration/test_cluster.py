@@ -591,6 +591,8 @@ def test_what_else_stands_in_redis_harms_nobody(pair, redis):
         redis.cli("PUBLISH", "corelane:c:", "x")
         assert cluster(b)["connected"] == 1
         wait_until(lambda: cluster(b)["refused"] == 1, "it to be counted")
+        publish(a, "r", "second")
+        assert p.message()["data"] == "second"
 
 
 @pytest.mark.parametrize("url", [
