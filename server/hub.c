@@ -161,6 +161,7 @@ hub_note_for(struct hub_channel *ch, const struct channel_entry *e)
 	uint64_t mark = hub_mark_of(ch, e);
 	uint32_t i = hub->items++;
 
+	ch->has_origins |= e->seen.len > 0;
 	/* Somebody who came in the meantime may know more. */
 	if (mark > ch->last_mark) {
 		ch->last = e->at;

@@ -137,7 +137,10 @@ hub_send_tagged(struct subscription *sub, const struct hub_batch *b,
 	for (i = first; i < b->count; i++) {
 		hub_given(sub, &b->message[i]);
 		buf_clear(tag);
+		hub->tagged = sub;
+		hub->tagged_at = b->message[i].at;
 		sse_tag(sub->session, tag);
+		hub->tagged = NULL;
 		if (tag->len > 0) {
 			buf_add(text, STR("id: "));
 			buf_add(text, buf_str(tag));

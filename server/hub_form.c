@@ -339,6 +339,7 @@ hub_batch_add(struct hub *hub, struct hub_batch *b, uint8_t variant,
 	/* Who is subscribed has its mark moved, and nothing else. */
 	bool is_for_all = !e->is_old || b->gives_old;
 
+	mark.at = e->at;
 	if (is_for_all && !batch_add_text(hub, b, variant, e)) {
 		hub->srv->stats->memory_errors++;
 		b->has_failed = true;

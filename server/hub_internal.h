@@ -40,6 +40,7 @@ struct hub_mark {
 	size_t end;		/* of its bytes in the batch */
 	uint64_t mark;
 	uint64_t channel_bytes;	/* of the channel's data, up to here */
+	uint64_t at;		/* the entry's place */
 };
 struct hub_batch {
 	struct bytes *bytes;	/* ->len: room; NULL: none yet */
@@ -67,6 +68,7 @@ struct hub_channel {
 	uint32_t first_item, last_item;
 	bool has_news;			/* in hub->news: isn't freed now */
 	bool is_pattern;
+	bool has_origins;		/* other machines publish there, too */
 	uint8_t name_len;
 	char name[];
 };
@@ -124,6 +126,9 @@ struct hub {
 	uint32_t items, items_max;
 	struct hub_batch batch[HUB_VARIANTS];
 	struct hub_batch own;		/* of one who catches up */
+	/* Whose message's id is being made, and the entry it is of. */
+	const struct subscription *tagged;
+	uint64_t tagged_at;
 	struct buf text, deflated;	/* one message's */
 	struct ws_zlib *zlib;		/* NULL: none needed yet */
 };

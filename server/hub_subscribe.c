@@ -272,6 +272,7 @@ hub_channel_begin_anew(struct hub_channel *ch, const struct channel_entry *e)
 static void
 channel_know(struct hub_channel *ch, const struct channel_state *state)
 {
+	ch->has_origins |= state->position.seen_count > 0;
 	if (state->epoch != ch->epoch || state->offset <= ch->last_mark)
 		return;
 	ch->last = state->last;
@@ -647,6 +648,41 @@ hub_drained(struct session *s)
 	}
 }
 
+/* Entries that are looked at for one, from the newest on. */
+#define POSITION_ENTRIES 64
+
+/* How far a subscription is, for any machine: what it has been given of each
+ * origin stands with the entry of its last message. */
+static void
+sub_position(const struct subscription *sub, struct channel_position *ret_pos)
+{
+	const struct hub_channel *ch = sub->channel;
+	const struct hub *hub = ch->hub;
+	uint64_t at = hub->tagged == sub ? hub->tagged_at : ch->last;
+	struct channel_position pos = {.epoch = ch->epoch,
+		.offset = sub->mark};
+	struct channel_entry e;
+
+	*ret_pos = pos;
+	if (!ch->has_origins)
+		return;
+	for (unsigned i = 0; i < POSITION_ENTRIES && at != 0 &&
+	    channel_log_read(hub->log, at, &e) && e.epoch == ch->epoch &&
+	    e.offset >= sub->mark; i++, at = e.previous) {
+		channel_entry_position(&e, &pos);
+		if (e.offset == sub->mark &&
+		    channel_log_is_intact(hub->log, at)) {
+			*ret_pos = pos;
+			return;
+		}
+	}
+	/* Nobody elsewhere must take the offset for a number of ours: rather
+	 * comes a message twice than never. */
+	ret_pos->seen_count = 1;
+	ret_pos->seen[0].origin = ch->epoch;
+	ret_pos->seen[0].number = 0;
+}
+
 void
 hub_print_positions(const struct session *s, struct buf *out)
 {
@@ -654,11 +690,11 @@ hub_print_positions(const struct session *s, struct buf *out)
 	char text[CHANNEL_POSITION_MAX];
 
 	for (sub = s->subscriptions; sub != NULL; sub = sub->next) {
-		struct channel_position pos = {
-			.epoch = sub->channel->epoch, .offset = sub->mark};
+		struct channel_position pos;
 
 		if (sub->channel->is_pattern)
 			continue;
+		sub_position(sub, &pos);
 		if (out->len > 0)
 			buf_add_byte(out, ',');
 		buf_add(out, hub_channel_name(sub->channel));

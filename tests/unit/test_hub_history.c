@@ -213,6 +213,55 @@ history_note(const struct channel_entry *e, void *arg)
 	    STR_FMT(e->data));
 }
 
+/* Where a client is, as the id of an event of a stream of several channels. */
+static void
+check_positions(struct client *cl, const struct channel_position *pos,
+    const char *what)
+{
+	char text[CHANNEL_POSITION_MAX];
+	struct buf want, got;
+
+	buf_init(&want, 0);
+	buf_init(&got, 0);
+	buf_add(&want, STR("room="));
+	buf_add(&want, str_from(text, channel_position_print(pos, text)));
+	hub_print_positions(cl->session, &got);
+	unit_check_str(buf_str(&got), buf_str(&want), what);
+	buf_done(&want);
+	buf_done(&got);
+}
+
+/* An offset alone says nothing to another machine: its order is another. */
+static void
+test_positions_tell_of_other_machines(void **state)
+{
+	struct loopback *lo = loopback_open(HUB_CONFIG("false"));
+	struct config_channel rule = hub_rule();
+	struct channel_position pos;
+	struct client cl;
+
+	client_sse(lo, &cl);
+	pos = room_publish_text(lo, "room", "1");
+	assert_int_equal(client_subscribe(lo, &cl, "room", &rule, HUB_TAGGED),
+	    0);
+	check_positions(&cl, &pos, "one machine");
+	assert_int_equal(publish_from(lo, 0xb, 21, "b21"), 0);
+	pos = room_publish_text(lo, "room", "2");
+	assert_int_equal(pos.seen_count, 2);
+	loopback_settle(lo);
+	wire_expect(&cl.wire, "_0000000b.21\n");
+	check_positions(&cl, &pos, "two machines");
+	/* Given a message that isn't the newest. */
+	assert_int_equal(publish_from(lo, 0xb, 22, "b22"), 0);
+	client_clear(&cl);
+	room_publish_text(lo, "room", "3");
+	loopback_settle(lo);
+	wire_expect(&cl.wire, "_0000000b.22\n");
+	assert_int_equal(wire_count(&cl.wire, "_0000000b.22\n"), 2);
+	client_close(&cl);
+	loopback_close(lo);
+}
+
 static void
 test_history_is_told_oldest_first(void **state)
 {
@@ -261,6 +310,7 @@ main(void)
 		cmocka_unit_test(test_who_comes_back_gets_what_it_missed),
 		cmocka_unit_test(test_what_is_too_old_is_no_history),
 		cmocka_unit_test(test_another_machines_position_is_understood),
+		cmocka_unit_test(test_positions_tell_of_other_machines),
 		cmocka_unit_test(test_history_is_told_oldest_first),
 	};
 
