@@ -40,6 +40,7 @@ answer_json(struct request *r, struct buf *out)
 {
 	struct str text = str_from(NULL, 0);
 
+	buf_add_byte(out, '\n');	/* for who asks from a terminal */
 	if (!buf_failed(out))
 		text = arena_copy(&r->arena, buf_str(out));
 	buf_done(out);

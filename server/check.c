@@ -281,19 +281,19 @@ print_handler(const struct module_set *set, const struct config_route *cfg,
     struct buf *out)
 {
 	const struct module_route *route = NULL;
-	const struct lane_route *def;
+	bool websocket = handler_table[cfg->handler]->has_websocket;
+	bool events = handler_table[cfg->handler]->has_events;
 
 	buf_add(out, handler_name(cfg));
 	if (set != NULL && cfg->handler == HANDLER_MODULE)
 		route = module_find_route(set, cfg->module_handler, NULL);
-	if (route == NULL)
-		return;
-	def = route->def;
-	if (def->websocket != NULL || def->events != NULL)
-		buf_printf(out, " (%s%s%s)",
-		    def->websocket != NULL ? "websocket" : "",
-		    def->websocket != NULL && def->events != NULL ? ", " : "",
-		    def->events != NULL ? "events" : "");
+	if (route != NULL) {
+		websocket = route->def->websocket != NULL;
+		events = route->def->events != NULL;
+	}
+	if (websocket || events)
+		buf_printf(out, " (%s%s%s)", websocket ? "websocket" : "",
+		    websocket && events ? ", " : "", events ? "events" : "");
 }
 
 static size_t

@@ -27,6 +27,7 @@ enum handler_body {
 struct handler {
 	const char *name;
 	unsigned methods;	/* METHOD_BIT()s where the route names none */
+	bool has_websocket, has_events;	/* for `corelane routes` to tell */
 
 	/* Returns 0 with *ret_state (may stay NULL), or -1.  err gets what is
 	 * wrong, without the place. */

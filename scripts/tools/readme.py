@@ -69,6 +69,14 @@ def anchors(text):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
+def check_sections(text):
+    """A merge that went wrong leaves one there twice."""
+    titles = re.findall(r"^## (.+)$", FENCE.sub("", text), re.MULTILINE)
+    for title in sorted(set(titles)):
+        if titles.count(title) > 1:
+            yield f"has '{title}' {titles.count(title)} times"
+
+
 def check_links(text):
     for link in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", link):
@@ -122,7 +130,8 @@ def main():
         set_reference(text)
         return
     problems = [*(p for title in WALKS for p in check_walk(text, title)),
-                *check_links(text), *check_commands(text)]
+                *check_sections(text), *check_links(text),
+                *check_commands(text)]
     for problem in problems:
         print(f"{README}: {problem}")
     sys.exit(bool(problems))

@@ -70,6 +70,8 @@ channel_run(struct request *r, const void *state)
 const struct handler handler_channel = {
 	.name = "channel",
 	.methods = METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_POST),
+	.has_websocket = true,
+	.has_events = true,
 	.setup = channel_setup,
 	.teardown = free,
 	.body = channel_body,

@@ -215,6 +215,7 @@ echo_run(struct request *r, const void *state)
 const struct handler handler_echo = {
 	.name = "echo",
 	.methods = METHOD_ALL & ~METHOD_BIT(METHOD_OPTIONS),
+	.has_websocket = true,
 	.setup = echo_setup,
 	.teardown = free,
 	.body = echo_body,

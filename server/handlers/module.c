@@ -64,7 +64,9 @@ module_refuse_plain(struct request *r, const struct lane_route *def)
 		return response_error(r, 406, "only text/event-stream is here");
 	/* RFC 9110 15.5.22: it says to what. */
 	(void)response_set(r, STR("Upgrade"), STR("websocket"));
-	return response_error(r, 426, "only WebSockets are here");
+	return response_error(r, 426, def->events == NULL ?
+	    "only WebSockets are here" :
+	    "only WebSockets and event streams are here");
 }
 
 static int

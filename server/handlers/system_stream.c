@@ -236,6 +236,7 @@ system_stream_run(struct request *r, const void *state)
 const struct handler handler_system_stream = {
 	.name = "system_stream",
 	.methods = METHOD_BIT(METHOD_GET),
+	.has_events = true,
 	.setup = system_stream_setup,
 	.teardown = system_stream_teardown,
 	.run = system_stream_run,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Channels: POST and GET, batches, raw WebSockets, the JSON protocol."""
 import json
+import re
 import time
 
 import pytest
@@ -12,6 +13,15 @@ from ws_client import BINARY, TEXT, Violation, WebSocket, frame, message
 
 
 # -- POST and GET ----------------------------------------------------------------
+
+def test_the_route_table_tells_what_a_channel_speaks(srv):
+    code, out, _ = srv.command("routes")
+    assert code == 0 and re.search(r" channel \(websocket, events\)$", out, re.M)
+
+
+def test_an_answer_ends_its_line(srv, room):
+    assert srv.get(f"/channels/{room}").body.endswith(b"}\n")
+
 
 def test_a_post_says_where_its_message_is(srv, room):
     status, first = post(srv, f"/channels/{room}", "hello")

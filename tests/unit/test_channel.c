@@ -181,10 +181,12 @@ a_token_allows_what_its_claims_cover(void **state)
 		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
 		{"{\"channels\":{\"sub\":[1,null,{},[\"*\"],\"\"]}}",
 		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
-		{"{\"channels\":[\"*\"]}", "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
-		{"{\"channels\":\"*\"}", "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
-		{"{\"Channels\":{\"sub\":[\"*\"]}}", "room.token.1", -EKEYREJECTED,
-		    -EKEYREJECTED},
+		{"{\"channels\":[\"*\"]}",
+		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
+		{"{\"channels\":\"*\"}",
+		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
+		{"{\"Channels\":{\"sub\":[\"*\"]}}",
+		    "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
 		{"{}", "room.token.1", -EKEYREJECTED, -EKEYREJECTED},
 	};
 	struct server srv;

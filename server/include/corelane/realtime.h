@@ -203,6 +203,18 @@ size_t lane_members(struct lane_ctx *c, const char *channel, size_t max,
  * Who may subscribe and publish, by the module: "subscribe": "module.name" in
  * a rule of config.channels.  Asked before each, without waiting; false
  * refuses.
+ *
+ *	static bool
+ *	may(struct lane_ctx *c, const struct lane_channel_ask *ask)
+ *	{
+ *		return ask->user.p != NULL && ask->data.len < 1000;
+ *	}
+ *
+ *	static const struct lane_channel_rule rules[] = {
+ *		{.name = "may", .may = may}, {0}
+ *	};
+ *
+ *	LANE_MODULE(.name = "game", .channel_rules = rules);
  */
 enum lane_channel_action { LANE_CHANNEL_SUBSCRIBE, LANE_CHANNEL_PUBLISH };
 struct lane_channel_ask {
