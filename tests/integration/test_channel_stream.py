@@ -203,6 +203,9 @@ def test_a_killed_workers_clients_miss_nothing(corelane):
                 last[n] = got["id"]
             if last.get(n) == sent[-1]:
                 break
+    # A worker's counts are published by its tick, behind what they count.
+    wait_until(lambda: srv.stats()["total"]["websockets_active"] == 8,
+               "the counts of all eight")
     victim = max(srv.stats()["workers"],
                  key=lambda w: w["websockets_active"])["pid"]
     os.kill(victim, signal.SIGKILL)
