@@ -11,6 +11,7 @@
  */
 #include "server/session.h"
 
+#include "common/log.h"
 #include "server/conn.h"
 #include "server/internal.h"
 #include "server/request.h"
@@ -283,6 +284,7 @@ session_finish(struct session *s, const char *reason)
 	if (!session_is_open(s) || c->is_closing)
 		return;
 	s->reason = reason;
+	log_debug("connection %d: %s: %s", conn_fd(c), s->kind->name, reason);
 	/* The peer may be sending still: a reset would lose our last words. */
 	c->is_closing = c->is_lingering = true;
 	session_set_timer(s, c->srv->config->timeouts.write_ms);

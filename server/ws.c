@@ -157,6 +157,17 @@ ws_accept(struct request *r, const struct ws_options *options, void *state,
 	return response_upgrade(r, 101, &w->s);
 }
 
+/* How long to wait for a pong: once it has come, the next ping is due after
+ * `ping`, however patient `pong` is. */
+static int64_t
+ws_look_ms(const struct ws *w, uint32_t now_ms)
+{
+	const struct config_websocket *cfg = w->options->config;
+	int64_t left_ms = cfg->pong_ms - (now_ms - w->pinged_ms);
+
+	return left_ms < cfg->ping_ms ? left_ms : cfg->ping_ms;
+}
+
 /* The ping after a silence, the end of one that doesn't answer.  Returns in
  * how many milliseconds to look again; 0: it is over. */
 static int64_t
@@ -176,7 +187,7 @@ ws_ping(struct ws *w, uint32_t now_ms)
 	}
 	if (w->is_pinged && (int32_t)(w->heard_ms - w->pinged_ms) < 0) {
 		if (now_ms - w->pinged_ms < cfg->pong_ms)
-			return cfg->pong_ms - (now_ms - w->pinged_ms);
+			return ws_look_ms(w, now_ms);
 		w->is_silent = true;
 		session_close(&w->s, "silent: no answer to a ping");
 		return 0;
@@ -185,7 +196,8 @@ ws_ping(struct ws *w, uint32_t now_ms)
 	if (!w->is_pinged)
 		return cfg->ping_ms - silent_ms;
 	w->pinged_ms = now_ms;
-	return ws_send_control(w, WS_PING, STR("")) != -1 ? cfg->pong_ms : 0;
+	return ws_send_control(w, WS_PING, STR("")) != -1
+	    ? ws_look_ms(w, now_ms) : 0;
 }
 
 /* Its life, or its time to close, is over. */

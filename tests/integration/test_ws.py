@@ -110,6 +110,14 @@ def test_byte_by_byte(corelane):
         ws.expect_end()
 
 
+def test_the_log_says_why_a_socket_ended(corelane):
+    server = corelane({"log": {"level": "debug"}})
+    with WebSocket(server.port, "/echo") as ws:
+        ws.send(frame(TEXT, b"hello", mask=None))
+        assert ws.event() == closed(1002, "frame not masked")
+    wait_until(lambda: "websocket: frame not masked\n" in server.log(), "the reason")
+
+
 def test_10000_messages_in_one_go(corelane):
     server = corelane()
     texts = [f"message {i}" for i in range(10000)]
