@@ -96,6 +96,33 @@ step_of(const struct hub_channel *ch, uint64_t mark)
 	return &ch->steps[mark / CATCH_MESSAGES % STEPS];
 }
 
+void
+hub_steps_free(struct hub_channel *ch)
+{
+	struct hub *hub = ch->hub;
+
+	for (unsigned i = 0; i < HUB_STEPPED && ch->steps != NULL; i++)
+		if (hub->stepped[i] == ch)
+			hub->stepped[i] = NULL;
+	free(ch->steps);
+	ch->steps = NULL;
+}
+
+/* In the place of those made longest ago, or channels that were read slowly
+ * once would keep them. */
+static void
+steps_make(struct hub_channel *ch)
+{
+	struct hub *hub = ch->hub;
+	unsigned i = hub->stepped_next++ % HUB_STEPPED;
+
+	if (hub->stepped[i] != NULL)
+		hub_steps_free(hub->stepped[i]);
+	/* Without memory it is slower. */
+	ch->steps = calloc(STEPS, sizeof(*ch->steps));
+	hub->stepped[i] = ch->steps != NULL ? ch : NULL;
+}
+
 /* Notes a message that a walk has come by; the first when it is a long one. */
 static void
 step_note(struct hub_channel *ch, const struct channel_entry *e,
@@ -103,9 +130,8 @@ step_note(struct hub_channel *ch, const struct channel_entry *e,
 {
 	if (e->offset % CATCH_MESSAGES != 0 || visited < CATCH_MESSAGES)
 		return;
-	/* Without memory it is slower. */
 	if (ch->steps == NULL)
-		ch->steps = calloc(STEPS, sizeof(*ch->steps));
+		steps_make(ch);
 	if (ch->steps != NULL)
 		*step_of(ch, e->offset) = (struct hub_step){e->offset, e->at};
 }

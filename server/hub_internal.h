@@ -103,6 +103,9 @@ struct hub_table {
 };
 
 struct hub_leave;
+
+/* Channels that have steps at once. */
+#define HUB_STEPPED 64u
 struct hub_wait;
 
 struct hub {
@@ -126,6 +129,8 @@ struct hub {
 	uint32_t items, items_max;
 	struct hub_batch batch[HUB_VARIANTS];
 	struct hub_batch own;		/* of one who catches up */
+	struct hub_channel *stepped[HUB_STEPPED]; /* those with steps */
+	unsigned stepped_next;
 	/* Whose message's id is being made, and the entry it is of. */
 	const struct subscription *tagged;
 	uint64_t tagged_at;
@@ -222,6 +227,8 @@ void hub_disconnect(struct subscription *sub);
 /* Gives a subscriber what the log has for it, until its socket is full.  It may
  * be gone afterwards. */
 void hub_catch_up(struct subscription *sub);
+/* The channel goes. */
+void hub_steps_free(struct hub_channel *ch);
 /* What was sent in a form, for the statistics. */
 void hub_count_sent(struct hub *hub, uint8_t variant, uint64_t messages);
 

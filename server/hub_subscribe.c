@@ -234,7 +234,7 @@ hub_channel_release(struct hub_channel *ch)
 		ch->hub->prefix[ch->name_len - 1]--;
 	table_remove(channel_table(ch), ch);
 	free(ch->subscriber);
-	free(ch->steps);
+	hub_steps_free(ch);
 	free(ch);
 }
 

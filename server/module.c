@@ -561,7 +561,7 @@ module_find_channel_rule(const struct module_set *set, struct str name,
 	const struct module *m = module_find(set, name, &rest);
 	const struct lane_channel_rule *rule =
 	    m != NULL ? m->def->channel_rules : NULL;
-	const char *have = rule != NULL ? rule->name : NULL;
+	const struct lane_channel_rule *first = rule;
 
 	for (; rule != NULL && rule->name != NULL; rule++) {
 		if (str_eq(str_of(rule->name), rest)) {
@@ -573,12 +573,15 @@ module_find_channel_rule(const struct module_set *set, struct str name,
 		error_set(err, ERROR_INVALID, "there is no channel rule "
 		    "'%.*s': no module of \"modules\" has this name",
 		    STR_FMT(name));
+	else if (first == NULL || first->name == NULL)
+		error_set(err, ERROR_INVALID, "there is no channel rule "
+		    "'%.*s': the module has no .channel_rules",
+		    STR_FMT(name));
 	else
 		error_set(err, ERROR_INVALID, "there is no channel rule "
-		    "'%.*s'; %s%s%s", STR_FMT(name), have != NULL ?
-		    "the module has '" : "the module has none in its "
-		    ".channel_rules", have != NULL ? have : "",
-		    have != NULL ? "' and others" : "");
+		    "'%.*s'; the module has '%.*s.%s'%s", STR_FMT(name),
+		    STR_FMT(m->config->name), first->name,
+		    first[1].name != NULL ? " and others" : "");
 	return NULL;
 }
 

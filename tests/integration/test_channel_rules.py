@@ -207,7 +207,7 @@ def test_a_hook_that_no_module_has_is_a_problem(corelane):
                       "publish": "other.clean"}]})
     assert code == 1
     assert "channels[0].subscribe: there is no channel rule 'gate.nobody'; " \
-        "the module has 'owner' and others" in told
+        "the module has 'gate.owner' and others" in told
     assert "channels[0].publish: there is no channel rule 'other.clean': " \
         'no module of "modules" has this name' in told
 
