@@ -28,6 +28,13 @@ session_is_open(const struct session *s)
 	return s->conn != NULL && s->conn->state == CONN_OPEN;
 }
 
+/* Behind what was to be its last nothing more goes out. */
+static bool
+session_can_send(const struct session *s)
+{
+	return session_is_open(s) && !s->conn->is_closing;
+}
+
 int
 response_upgrade(struct request *r, int status, struct session *s)
 {
@@ -177,7 +184,7 @@ session_send(struct session *s, struct str data)
 	struct conn *c = s->conn;
 	ssize_t n;
 
-	if (!session_is_open(s))
+	if (!session_can_send(s))
 		return -1;
 	if (session_is_in_turn(c)) {
 		if (data.len <= OUT_COPY_BYTES)
@@ -220,7 +227,7 @@ session_send_pair(struct session *s, struct str head, struct str data)
 	struct conn *c = s->conn;
 	char copy[SESSION_PAIR_BYTES];
 
-	if (!session_is_open(s))
+	if (!session_can_send(s))
 		return -1;
 	if (session_is_in_turn(c) && data.len <= SESSION_COPY_BYTES)
 		return session_batch(c, head, data);
@@ -239,7 +246,7 @@ session_send_shared(struct session *s, struct bytes *b, size_t from, size_t to)
 	struct conn *c = s->conn;
 	ssize_t n;
 
-	if (!session_is_open(s) ||
+	if (!session_can_send(s) ||
 	    (session_is_in_turn(c) && conn_flush(c, true) == -1))
 		return -1;
 	n = out_send_shared(&c->unsent, conn_fd(c), b, from, to);
