@@ -304,7 +304,8 @@ class Corelane:
         """No process of this server's session may outlive the supervisor."""
         def left():
             return [pid for pid in processes()
-                    if (s := proc_stat(pid)) and s[2] == self.process.pid]
+                    if (s := proc_stat(pid)) and s[2] == self.process.pid
+                    and s[0] != "Z"]    # dead, and init is slow to see it
         try:
             wait_until(lambda: not left(), "the process tree to end", 5)
             return []
