@@ -256,6 +256,24 @@ const struct sse_app channel_stream_app = {
 
 /* --- requests --- */
 
+/*
+ * What the client has of a channel.  A browser sends the last id that it has
+ * seen, whoever gave it, and gives up for ever where that is refused: what is
+ * no position is one of another epoch, so that it is told that it has not
+ * recovered.
+ */
+static struct str
+stream_since(struct request *r, struct str id, struct str name)
+{
+	struct str since = id_find(id, name);
+	struct channel_position pos;
+
+	if (since.p != NULL && !channel_position_parse(since, &pos) &&
+	    request_field(r, STR("Last-Event-ID")).p != NULL)
+		return STR("00000001:0");
+	return since;
+}
+
 /* Adds a channel behind those that are there.  Returns as
  * channel_start_new(). */
 static int
@@ -267,8 +285,8 @@ stream_add(struct request *r, struct channel_stream *st, struct str name,
 	for (; *at != NULL; at = &(*at)->next)
 		if (str_eq((*at)->args.channel, name))
 			return 0;
-	return channel_start_new(r, &st->client, name, id_find(since, name),
-	    at);
+	return channel_start_new(r, &st->client, name,
+	    stream_since(r, since, name), at);
 }
 
 static int

@@ -122,6 +122,17 @@ def test_a_slow_stream_gets_all_in_order(srv, room, target):
             last[name] = number
 
 
+@pytest.mark.parametrize("target", ["/channels/{0}", "/channels?channel={0}"])
+@pytest.mark.parametrize("last_id", ["zzz", "41", "{0}=zzz", "a" * 600])
+def test_an_id_of_somebody_else_has_not_recovered(srv, room, target, last_id):
+    """A browser can't mend it, and gives up for ever where it is refused."""
+    post(srv, f"/channels/{room}", "1")
+    with EventStream(srv.port, target.format(room),
+                     last_id=last_id.format(room)) as s:
+        assert json.loads(s.event("subscribed").data)["recovered"] is False
+        assert "1" in s.event("message").data
+
+
 @pytest.mark.parametrize("target, status", [
     ("/channels/closed", 403), ("/channels/a%20b", 400),
     ("/channels", 400), ("/channels?channel=a&channel=closed", 403),

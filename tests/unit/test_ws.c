@@ -333,7 +333,7 @@ static void
 test_ping(void **state)
 {
 	struct loopback *lo = loopback_open(
-	    CONFIG("\"websocket\": {\"ping\": \"60ms\", \"pong\": \"10s\"},"));
+	    CONFIG("\"websocket\": {\"ping\": \"60ms\", \"pong\": \"60s\"},"));
 	struct wire w;
 
 	ws_wire_open(lo, &w, NULL);
